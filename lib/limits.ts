@@ -1,0 +1,101 @@
+/**
+ * Every ceiling of millrace with its default and unit. Lengths that come from outside are compared with one of
+ * these before memory is taken; tests lower them through the options that name them.
+ */
+export const limits = {
+  /** Payload of one control request. Source: relays >= 2.11 close at 134217729 bytes. */
+  controlPayloadBytes: 134_217_728,
+  /** Characters, without NUL. Source: relay-protocol, "Limits". */
+  sessionNameLength: 254,
+  hostnameLength: 255,
+  basePathLength: 4095,
+  channelNameLength: 263,
+  streamPathLength: 254,
+  chunkNameLength: 254,
+  /** One name of the file system (Linux NAME_MAX), bytes. */
+  fileNameBytes: 255,
+  /** Paths that go into a reply are shorter than this, bytes with NUL. */
+  replyPathBytes: 4096,
+  /** Streams of one relay session, and of the whole process. */
+  streamsPerSession: 65_536,
+  streams: 262_144,
+  /** Packets of one stream of which one half (data or index) is still missing. */
+  halfPacketsPerStream: 65_536,
+  /** Frames that one order stage holds back until what precedes them has come. */
+  orderHeldFrames: 65_536,
+  /** Slabs those frames may lie in: less than a session's quota, or nothing could come to fill the hole. */
+  orderHeldSlabs: 4,
+  /** A packet that is read from a file whole, bytes: as much as the largest sub-buffers that are in use. */
+  packetBytes: 268_435_456,
+  /** A record of an index file, bytes: later versions may append fields to the 72 of today. */
+  indexRecordBytes: 4096,
+  /** Metadata of one trace that is parsed, bytes. */
+  metadataBytes: 67_108_864,
+  /** Words and signs of one declaration of it, and of all that are kept (those of events are not). */
+  metadataTokens: 2_000_000,
+  /** One object of CTF 2 metadata, bytes. */
+  metadataFragmentBytes: 4_194_304,
+  /** All of them that are kept (those of events are not), bytes. */
+  metadataKeptBytes: 16_777_216,
+  /** A word, number or string of metadata, characters. */
+  metadataTokenLength: 65_536,
+  /** Types inside types inside types of metadata. */
+  metadataDepth: 128,
+  /** Header and context of a packet, bytes. */
+  packetHeaderBytes: 1_048_576,
+  /** Fields of them, elements of arrays counted one by one where they cannot be skipped together. */
+  packetHeaderFields: 65_536,
+  /** Size of a slab: one socket read at the most. */
+  slabBytes: 1_048_576,
+  /** Slabs of the whole process: bounds the bytes in flight. */
+  slabs: 32,
+  /** Slabs one session may hold, so that a stalled one cannot starve the others. */
+  slabsPerSession: 8,
+  /** Slabs that packets may not take: requests come in while every packet waits for the disk. */
+  requestSlabs: 4,
+  /** The buffer that all idle sockets share. */
+  scratchBytes: 65_536,
+  /** File descriptors that connections may not take: the last ones are for tracefiles. */
+  spareDescriptors: 32,
+  /** File descriptors that the process needs beside connections and tracefiles. */
+  processDescriptors: 32,
+  /** Tracefiles that may be open however many connections there are. */
+  filesOpenAtLeast: 16,
+  /** Seconds without any progress after which a file gives up waiting for a descriptor. */
+  descriptorWaitSeconds: 10,
+  /** Connections that belong to no session. */
+  strangers: 4_096,
+  /** Seconds a connection may live without having said who it is. */
+  strangerSeconds: 60,
+  /** Seconds to wait for packets in flight once a producer's control connection is gone. */
+  inFlightSeconds: 10,
+  /** Seconds a graceful end may take. */
+  closeSeconds: 10,
+  /** Seconds a relay may take to answer a replayed request, or to read. */
+  replySeconds: 30,
+  /** Ranges one writev call takes (IOV_MAX is 1024). */
+  writevRanges: 1000,
+  /** Longest pause between two attempts to take a range lock that somebody else holds, milliseconds. */
+  lockPollMs: 20,
+  /** Free space kept for metadata, without which stored packets cannot be read, unless `--keep-free` says so. */
+  metadataReserveBytes: 4 * 1024 * 1024,
+  /** Who may ask for the health at a time, and how long asking may take, seconds. */
+  healthClients: 64,
+  healthClientSeconds: 10,
+  /** A part of the relay is unwell when it has not moved for so long. Source: relay-behaviour, "Health socket". */
+  healthSeconds: 20,
+  /** Commands for complete chunks that run at a time, and chunks that wait for one. */
+  chunkCommands: 4,
+  chunkCommandQueue: 10_000,
+  /** A line of such a command's output, bytes. */
+  chunkCommandLineBytes: 4096,
+  /** A line on the control socket, bytes. */
+  controlLineBytes: 65_536,
+  /** One record of a frame log, bytes. */
+  logRecordBytes: 134_217_728 + 4096,
+  /** Size of the relay's journal from which on it is written anew with only what still matters, bytes. */
+  journalBytes: 262_144,
+} as const;
+
+/** The type of the table: every ceiling by name. */
+export type Limits = { readonly [K in keyof typeof limits]: number };
