@@ -1,0 +1,17 @@
+/** The door of metadata: a file's bytes in, the class of its trace out. */
+import { type TraceClass, uuidText } from '../trace-class.ts';
+import { traceClassOfJson } from './json.ts';
+import { metadataError, metadataTextOf } from './metadata-text.ts';
+import { traceClassOfTsdl } from './tsdl.ts';
+
+/**
+ * What the metadata of a trace says of its packets. `file`: a whole metadata file, packets or plain text, CTF 1.8 or
+ * CTF 2; not kept. Errors: MR_ERR_CTF_METADATA with line and column, MR_ERR_CTF_METADATA_PACKET.
+ */
+export function readMetadataClass(file: Buffer): TraceClass {
+  const { language, text, uuid } = metadataTextOf(file);
+  const trace = language === 'json' ? traceClassOfJson(text) : traceClassOfTsdl(text);
+  if (uuid !== undefined && trace.uuid !== undefined && !uuid.equals(trace.uuid))
+    throw metadataError(text, 0, `trace ${uuidText(trace.uuid)} in packets of trace ${uuidText(uuid)}`);
+  return { ...trace, uuid: trace.uuid ?? (uuid && Buffer.from(uuid)) };
+}
