@@ -1,0 +1,8 @@
+/** Where a socket listens or connects: TCP, or a Unix socket's path. */
+export type Address = { host: string; port: number; path?: never } | { path: string };
+
+/** `[::1]:5342`, `relay:5342`, `/run/x.sock`: as it stands in log lines. */
+export function addressText(address: Address): string {
+  if (address.path !== undefined) return address.path;
+  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
