@@ -1,0 +1,173 @@
+/**
+ * What a relay does before it serves, where the one before it did not end but died: reads its journal, finishes
+ * renames that were interrupted, cuts torn tails, sweeps temporary files, does with trace chunks what was asked for
+ * (`recover-chunks.ts`), and removes the journal. Only what the journal names is looked at, so the cost does not
+ * grow with the size of the output directory. Each step may be interrupted and done again.
+ */
+import { closeSync, existsSync, openSync, readdirSync, readSync, unlinkSync } from 'node:fs';
+import { why } from '../errors.ts';
+import type { RangeLocks } from '../os/range-locks.ts';
+import { tell } from '../telemetry.ts';
+import { below, unlinkIfThere } from './chunk-places.ts';
+import type { FileRole } from './journal-facts.ts';
+import { journalDirectory, lockOutput, releaseOutput } from './journal-lock.ts';
+import { JournalState } from './journal-state.ts';
+import { LogParser } from './log-parser.ts';
+import { temporaryName } from './names.ts';
+import { type ChunkOutcome, finishChunks, finishMoves, isInside, placeOf } from './recover-chunks.ts';
+import { type Cut, cutFile, cutIndexed } from './torn-tail.ts';
+
+/** What recovery found and did. Paths are relative to the output directory. */
+export interface RecoveryReport {
+  /** Whether a relay had died here. */
+  found: boolean;
+  /** Files that it was writing. */
+  files: number;
+  cuts: Cut[];
+  /** Temporary files that were removed. */
+  swept: string[];
+  /** Trace chunks that were moved or deleted. */
+  chunks: ChunkOutcome[];
+}
+
+export const journalName = 'journal.mrlog';
+/** A journal that is being written anew. */
+export const nextJournalName = '.millrace-journal.tmp';
+
+/**
+ * Mends an output directory in which a relay died, and leaves no journal. `locks` as for `Journal.open`, which
+ * does the same. Throws MR_ERR_DISK_IN_USE, MR_ERR_DISK_CREATE.
+ */
+export function recover(outputPath: string, locks: RangeLocks | undefined): RecoveryReport {
+  const lockFd = lockOutput(outputPath, locks);
+  try {
+    return mend(outputPath, locks);
+  } finally {
+    releaseOutput(outputPath, lockFd);
+  }
+}
+
+/** Puts the output directory in order; the caller holds it. Never throws: what cannot be mended is told and left. */
+export function mend(outputPath: string, locks: RangeLocks | undefined): RecoveryReport {
+  const journalPath = `${outputPath}/${journalDirectory}/${journalName}`;
+  const report: RecoveryReport = {
+    found: existsSync(journalPath),
+    files: 0,
+    cuts: [],
+    swept: [],
+    chunks: [],
+  };
+  unlinkIfThere(`${outputPath}/${journalDirectory}/${nextJournalName}`);
+  if (!report.found) return report;
+  const state = readJournal(journalPath);
+  finishMoves(outputPath, state);
+  const files = openFiles(state);
+  report.files = files.length;
+  report.cuts = cutTails(outputPath, files, locks);
+  report.swept = sweep(outputPath, state);
+  // only now: a second attempt, if this one dies too, finds files where the journal says
+  report.chunks = finishChunks(outputPath, state);
+  unlinkSync(journalPath);
+  return report;
+}
+
+/** A file that was open, its paths relative to the output directory. */
+interface OpenFile {
+  role: FileRole;
+  path: string;
+  indexPath: string | undefined;
+  committedBytes: number;
+}
+
+/** The files to be cut; of those that had one path, one after the other, the last. */
+function openFiles(state: JournalState): OpenFile[] {
+  const files = new Map<string, OpenFile>();
+  for (const { opened, committedBytes } of state.files.values()) {
+    const { chunk: id, role, path, indexPath } = opened;
+    const chunk = state.chunks.get(id);
+    if (chunk === undefined || !isInside(path) || !isInside(indexPath ?? '')) continue;
+    const root = placeOf(chunk);
+    files.set(below(root, path), {
+      role,
+      path: below(root, path),
+      indexPath: indexPath && below(root, indexPath),
+      committedBytes,
+    });
+  }
+  return [...files.values()];
+}
+
+function cutTails(outputPath: string, files: OpenFile[], locks: RangeLocks | undefined): Cut[] {
+  const cuts: Cut[] = [];
+  for (const file of files) {
+    try {
+      for (const cut of cutTail(outputPath, file, locks))
+        cuts.push({ ...cut, path: cut.path.slice(outputPath.length + 1) });
+    } catch (error) {
+      tell('error', 'disk:recovery', `${file.path} cannot be mended: ${why(error)}`, { path: file.path });
+    }
+  }
+  for (const { path, fromBytes, toBytes, left, removed } of cuts) {
+    const done = removed === true ? 'removed: no packet is in it' : `cut to ${toBytes} bytes`;
+    const text = left === undefined ? `${path} ${done}` : `${path} left as it is: ${left}`;
+    tell('warn', 'disk:recovery', text, { path, fromBytes, toBytes, left });
+  }
+  return cuts;
+}
+
+function readJournal(path: string): JournalState {
+  const state = new JournalState();
+  const parser = new LogParser(path);
+  const fd = openSync(path, 'r');
+  try {
+    for (;;) {
+      const bytes = Buffer.allocUnsafe(262_144);
+      const length = readSync(fd, bytes);
+      if (length === 0) break;
+      for (const record of parser.push(bytes.subarray(0, length))) state.replay(record);
+    }
+    const { outcome, offset } = parser.end();
+    tell('info', 'disk:recovery', `a relay died here; its journal is ${outcome}`, { path, outcome, offset });
+  } catch (error) {
+    tell('error', 'disk:recovery', `${path} cannot be read to its end: ${why(error)}`, { path });
+  } finally {
+    closeSync(fd);
+  }
+  return state;
+}
+
+/** An index file goes with its data file, of which the journal knows as long as of itself. */
+function cutTail(
+  outputPath: string,
+  { role, path, indexPath, committedBytes }: OpenFile,
+  locks: RangeLocks | undefined,
+): Cut[] {
+  const file = `${outputPath}/${path}`;
+  if (role === 'index') return [];
+  if (indexPath !== undefined) return cutIndexed(file, `${outputPath}/${indexPath}`, locks);
+  return cutFile(file, committedBytes, locks);
+}
+
+/** Removes files that never got their names, from the directories in which files can have been born. */
+function sweep(outputPath: string, state: JournalState): string[] {
+  const directories = new Set<string>();
+  for (const chunk of state.chunks.values())
+    for (const path of chunk.directories) if (isInside(path)) directories.add(below(placeOf(chunk), path));
+  const swept: string[] = [];
+  for (const directory of directories) {
+    for (const name of namesIn(`${outputPath}/${directory}`)) {
+      if (!temporaryName.test(name)) continue;
+      unlinkSync(`${outputPath}/${directory}/${name}`);
+      swept.push(`${directory}/${name}`);
+    }
+  }
+  return swept;
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
