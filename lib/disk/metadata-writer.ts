@@ -1,0 +1,206 @@
+/**
+ * Writes one CTF trace's metadata: commands appended as they come, each with its padding. A command is visible
+ * to readers when it is written whole; a regeneration begins a new file, and readers of the old one keep it.
+ */
+import { MillraceError } from '../errors.ts';
+import type { Metadata, StreamOpen } from '../stage/frames.ts';
+import type { Slab } from '../stage/slab.ts';
+import { tell } from '../telemetry.ts';
+import { AppendFile, zeroRanges } from './append-file.ts';
+import { Ledger } from './ledger.ts';
+import type { StoreContext } from './store-context.ts';
+import type { TraceChunk } from './trace-chunk.ts';
+
+/** One file, which may still be written when the next one has begun. */
+interface MetadataFile {
+  readonly file: AppendFile;
+  /** Its number in the journal. */
+  readonly id: number;
+  /** End of the last whole command that is written. */
+  wholeBytes: number;
+}
+
+/** See the file's head. Errors: MR_ERR_DISK_CREATE. */
+export class MetadataWriter {
+  readonly stream: StreamOpen;
+  readonly ledger = new Ledger();
+  readonly #context: StoreContext;
+  readonly #components: readonly string[];
+  #chunk: TraceChunk | undefined;
+  #current: MetadataFile | undefined;
+  #inCommand = false;
+  #version = 0;
+  #failed: MillraceError | undefined;
+  #closed = false;
+
+  constructor(stream: StreamOpen, chunk: TraceChunk, components: readonly string[], context: StoreContext) {
+    this.stream = stream;
+    this.#context = context;
+    this.#components = components;
+    this.#open(chunk);
+  }
+
+  get name(): string {
+    return this.stream.channelName;
+  }
+
+  get path(): string {
+    return [this.#chunk?.path ?? '', ...this.#components].filter((part) => part !== '').join('/');
+  }
+
+  get failed(): MillraceError | undefined {
+    return this.#failed;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get hasFile(): boolean {
+    return this.#current !== undefined;
+  }
+
+  get committedBytes(): number {
+    return this.#current?.file.safeBytes ?? 0;
+  }
+
+  /**
+   * Takes one frame; the slab is retained until its bytes are written, so a slow disk holds back the producer.
+   * Errors: MR_ERR_DISK_FULL, MR_ERR_DISK_WRITE when an earlier write failed.
+   */
+  append(frame: Metadata, slab: Slab): void {
+    if (this.#failed !== undefined) throw this.#failed;
+    if (frame.version !== this.#version) this.#renew(frame.version);
+    const current = this.#current;
+    if (current === undefined)
+      throw new MillraceError('MR_ERR_RELAY_METADATA', {
+        command: 'metadata',
+        why: 'its stream is in no trace chunk',
+      });
+    const ranges = [slab.bytes.subarray(frame.start, frame.end)];
+    let bytes = frame.end - frame.start;
+    if (frame.last && frame.paddingSizeBytes > 0) {
+      ranges.push(...zeroRanges(frame.paddingSizeBytes));
+      bytes += frame.paddingSizeBytes;
+    }
+    this.#inCommand = !frame.last;
+    slab.retain();
+    current.file.append(ranges, bytes, (error) => {
+      slab.release();
+      if (error !== undefined) this.#fail(error);
+      else {
+        // What is still written of an earlier file does not count for this one.
+        if (this.#current === undefined || this.#current === current) this.ledger.metadataBytes += bytes;
+        this.#context.totals.metadataBytes += bytes;
+        if (frame.last) this.#commit(current);
+      }
+    });
+    if (this.#failed !== undefined) throw this.#failed;
+  }
+
+  #commit(written: MetadataFile): void {
+    written.wholeBytes = written.file.writtenBytes;
+    this.#context.journal.fileCommitted(written.id, written.wholeBytes);
+    if (this.#context.durability === 'none') written.file.commit(written.wholeBytes);
+    else this.#sync(written);
+  }
+
+  /** Metadata is rare and precious: it is synced at once wherever durability is asked for at all. */
+  #sync({ file, wholeBytes }: MetadataFile): void {
+    file.sync((error) => {
+      if (error !== undefined) this.#fail(error);
+      else file.commit(wholeBytes);
+    });
+  }
+
+  /** The stream's data pending question: metadata is pending while a command is not written. */
+  isPending(): boolean {
+    return this.#current?.file.idle === false && this.#failed === undefined;
+  }
+
+  /** Begins an empty file under the same name. Source: relay-protocol, RESET_METADATA. */
+  #renew(version: number): void {
+    this.#version = version;
+    this.ledger.metadataBytes = 0;
+    if (this.#chunk === undefined) return;
+    this.#closeFile(() => {});
+    this.#open(this.#chunk);
+  }
+
+  /**
+   * Goes over to another trace chunk, or to none, at once: the producer sends the whole text again. `done` when the
+   * old chunk's file is closed. Errors: MR_ERR_DISK_CREATE.
+   */
+  switchTo(next: TraceChunk | undefined, done: () => void): void {
+    if (this.#closed) {
+      done();
+      return;
+    }
+    this.#closeFile(done);
+    this.#chunk = next;
+    if (next === undefined) return;
+    this.ledger.metadataBytes = 0;
+    this.#open(next);
+  }
+
+  /** The stream has ended; half a command is cut. `done` when its file is closed. */
+  close(done: () => void): void {
+    if (this.#closed) {
+      done();
+      return;
+    }
+    this.#closed = true;
+    if (this.#inCommand) this.#context.lose('unfinished metadata', 0, this.#tornBytes);
+    this.#closeFile(done);
+  }
+
+  #open(chunk: TraceChunk): void {
+    const { directory } = chunk.directory(this.#components);
+    const file = new AppendFile(directory, this.name, this.#context.env, {
+      directoryNow: () => chunk.directory(this.#components).directory,
+      urgent: true,
+    });
+    chunk.addFile([...this.#components, this.name]);
+    const path = [...this.#components, this.name].join('/');
+    const id = this.#context.journal.fileOpened('metadata', chunk.number, path);
+    this.#chunk = chunk;
+    this.#inCommand = false;
+    this.#current = { file, id, wholeBytes: 0 };
+  }
+
+  #closeFile(done: () => void): void {
+    const closing = this.#current;
+    this.#current = undefined;
+    if (closing === undefined) {
+      done();
+      return;
+    }
+    closing.file.close(
+      () => closing.wholeBytes,
+      () => {
+        this.#context.journal.fileClosed(closing.id);
+        done();
+      },
+    );
+  }
+
+  /** Bytes that were taken and are no whole command. */
+  get #tornBytes(): number {
+    return this.#current === undefined ? 0 : this.#current.file.acceptedBytes - this.#current.wholeBytes;
+  }
+
+  #fail(error: MillraceError): void {
+    if (this.#failed !== undefined) return;
+    this.#failed = error;
+    const bytes = this.#tornBytes;
+    this.#context.lose(error.code, 0, bytes);
+    tell(
+      'error',
+      'disk:lost',
+      `${this.path}/${this.name}: metadata lost`,
+      { cause: error.code, bytes },
+      error.code,
+    );
+    this.close(() => {});
+  }
+}

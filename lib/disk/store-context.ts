@@ -1,0 +1,57 @@
+/** What the writers of one output directory share. */
+import type { ChunkDone } from '../stage/frames.ts';
+import type { DiskEnvironment } from './append-file.ts';
+import type { Space } from './space.ts';
+
+/** When a packet counts as committed; see `RelayOptions.durability`. */
+export type Durability = 'none' | 'sync' | 'packet';
+
+/** A writer that has something to put in order when the batch in hand is through. */
+export interface Flushable {
+  /** Writes gathered index records. */
+  flushIndex(): void;
+  /** Makes durable what is complete. */
+  syncPoint(): void;
+}
+
+/** What a trace chunk tells the journal. Places are relative to the session's directory. */
+export interface ChunkJournal {
+  /** It is about to be made; see `JournalChunk`. Returns its number in the journal. */
+  chunkMade(places: { sessionPath: string; path: string; home: string; name: string }): number;
+  /** A directory in it is about to be made; relative to the chunk. */
+  chunkDirectory(chunk: number, path: string): void;
+  /** It is about to go to another place: one rename, or several. */
+  moveBegun(chunk: number, to: string): void;
+  moveDone(chunk: number): void;
+  /** What is to become of it when it is complete; `archive`: where it would go. */
+  chunkClosed(chunk: number, action: ChunkDone['action'], archive: string): void;
+  /** Nothing more is to become of it. */
+  chunkGone(chunk: number): void;
+}
+
+/** What a writer tells the journal, so that the next start knows where to look. */
+export interface StoreJournal {
+  /**
+   * A file of a trace chunk was born, or is about to replace one whose packets go; paths are relative to the
+   * chunk. Returns its number in the journal.
+   */
+  fileOpened(role: 'data' | 'index' | 'metadata', chunk: number, path: string, indexPath?: string): number;
+  /** Metadata, and data without index: what is whole and stored ends here. */
+  fileCommitted(id: number, bytes: number): void;
+  fileClosed(id: number): void;
+}
+
+/** See the file's head. */
+export interface StoreContext {
+  env: DiskEnvironment;
+  space: Space;
+  journal: StoreJournal;
+  durability: Durability;
+  totals: { packets: number; bytes: number; metadataBytes: number };
+  /** Writers with gathered records. */
+  dirty: Set<Flushable>;
+  /** Writers that wait for the next sync point. */
+  unsynced: Set<Flushable>;
+  /** Counts what will never come. */
+  lose(cause: string, packets: number, bytes: number): void;
+}

@@ -1,0 +1,247 @@
+/**
+ * One trace chunk: a period of a session's output, and the directory it lies in. It is shared by everybody who
+ * writes into it, and lives exactly as long as it has users; who is a user is a set of owners, not a count. When
+ * the last one leaves, what the producer asked to become of it is carried out, once.
+ *
+ * Where a chunk lies, relative to its session's directory: nowhere of its own (the session's directory, in which
+ * it owns only what it made), `.tmp_new_chunk` (made while its predecessor is not closed), `<created>-<n>`,
+ * `.tmp_old_chunk` (from the moment its successor is created), `archives/<created>-<closed>-<n>`.
+ * Source: relay-behaviour, "Chunks".
+ */
+import { existsSync } from 'node:fs';
+import { MillraceError, why } from '../errors.ts';
+import type { ChunkDone } from '../stage/frames.ts';
+import { tell } from '../telemetry.ts';
+import {
+  archives,
+  below,
+  deleteChunk,
+  isTemporary,
+  moveChunk,
+  newChunk,
+  oldChunk,
+  restingPlace,
+  topLevel,
+  unlinkIfThere,
+} from './chunk-places.ts';
+import { makeDirectory } from './directories.ts';
+import { dateOfChunk } from './session-path.ts';
+import type { ChunkJournal } from './store-context.ts';
+
+/** Where a chunk is and what it belongs to. */
+export interface ChunkOrigin {
+  outputPath: string;
+  /** The session's directory below the output directory; empty for producers that name it stream by stream. */
+  sessionPath: readonly string[];
+  /** The sessiond's session it belongs to, over all its consumers. */
+  session: string;
+  /** undefined: the nameless chunk of a producer before 2.11. */
+  id: bigint | undefined;
+  creationTimeS: bigint;
+  /** A name that replaces all others (snapshots): such a chunk is never renamed. */
+  overrideName: string | undefined;
+  journal: ChunkJournal;
+  /** It is at its last place, `path` below the output directory, and complete; not for one that is empty or deleted. */
+  onComplete: (path: string) => void;
+  /** The last user has left and the final action is done. */
+  onUnused: () => void;
+}
+
+/** See the file's head. */
+export class TraceChunk {
+  readonly #origin: ChunkOrigin;
+  /** Its number in the journal. */
+  readonly number: number;
+  /** Below the session's directory. */
+  #path: string;
+  /** Where it goes if nothing is to become of it. */
+  #home: string;
+  #closeTimeS: bigint | undefined;
+  #action: ChunkDone['action'] = 'none';
+  readonly #users = new Set<object>();
+  /** Directories made, and files: relative to the chunk, so that they stay true when it is renamed. */
+  readonly #made = new Set<string>();
+  readonly #files = new Set<string>();
+
+  /** Makes its directory at `path` below the session's. Errors: MR_ERR_DISK_CREATE. */
+  constructor(origin: ChunkOrigin, path: readonly string[]) {
+    this.#origin = origin;
+    this.#path = path.join('/');
+    this.#home = isTemporary(this.#path) ? this.name : this.#path;
+    const sessionPath = origin.sessionPath.join('/');
+    const places = { path: this.#path, home: this.#home, name: this.name };
+    this.number = origin.journal.chunkMade({ sessionPath, ...places });
+    try {
+      this.directory([]);
+    } catch (error) {
+      origin.journal.chunkGone(this.number);
+      throw error;
+    }
+  }
+
+  get id(): bigint | undefined {
+    return this.#origin.id;
+  }
+
+  get session(): string {
+    return this.#origin.session;
+  }
+
+  get named(): boolean {
+    return this.#origin.overrideName !== undefined;
+  }
+
+  /** `<created>-<n>`, and `<created>-<closed>-<n>` once it is closed; chunk 0 has no name before that. */
+  get name(): string {
+    const { id, creationTimeS, overrideName } = this.#origin;
+    if (overrideName !== undefined) return overrideName;
+    const created = dateOfChunk(Number(creationTimeS));
+    if (this.#closeTimeS !== undefined) return `${created}-${dateOfChunk(Number(this.#closeTimeS))}-${id}`;
+    return `${created}-${id}`;
+  }
+
+  /** Directory of the chunk, relative to the output directory. */
+  get path(): string {
+    return this.#relative(this.#path);
+  }
+
+  get users(): number {
+    return this.#users.size;
+  }
+
+  /** Whether it still lies in `.tmp_old_chunk`. */
+  get isOld(): boolean {
+    return this.liesAt(oldChunk);
+  }
+
+  /** Whether it lies at `place` below its session's directory. */
+  liesAt(place: string): boolean {
+    return this.#path === place;
+  }
+
+  acquire(user: object): void {
+    this.#users.add(user);
+  }
+
+  /** Errors are told, not thrown: whoever leaves last is not to blame. */
+  release(user: object): void {
+    if (!this.#users.delete(user) || this.#users.size > 0) return;
+    try {
+      this.#finish();
+    } catch (error) {
+      tell('error', 'disk:chunk', `trace chunk ${this.path}: ${why(error)}`, {
+        path: this.path,
+        action: this.#action,
+      });
+    }
+    this.#origin.onUnused();
+  }
+
+  /** A directory in the chunk, made if need be; absolute, and relative to the output directory. Errors: MR_ERR_DISK_CREATE. */
+  directory(components: readonly string[]): { directory: string; relative: string } {
+    const key = components.join('/');
+    const relative = this.#relative(below(this.#path, key));
+    const directory = this.#absolute(relative);
+    if (this.#made.has(key)) return { directory, relative };
+    if (key !== '') this.#origin.journal.chunkDirectory(this.number, key);
+    makeDirectory(directory);
+    this.#made.add(key);
+    return { directory, relative };
+  }
+
+  /** Notes a file, so that deleting the chunk deletes it; `components` relative to the chunk. */
+  addFile(components: readonly string[]): void {
+    this.#files.add(components.join('/'));
+  }
+
+  /** Unlinks a file of the chunk, if there is one: also one that an earlier session has left at its place. */
+  removeFile(components: readonly string[]): void {
+    const key = components.join('/');
+    this.#files.delete(key);
+    unlinkIfThere(this.#absolute(this.#relative(below(this.#path, key))));
+  }
+
+  /** A successor is created. Errors: MR_ERR_DISK_CREATE. */
+  becomeOld(): void {
+    if (!this.named) this.#rename(oldChunk);
+  }
+
+  /**
+   * Its predecessor is closed, or nothing is to become of it: it gets its own place, that of the session if
+   * `inSession` and nothing lies there. Errors: MR_ERR_DISK_CREATE.
+   */
+  settle(inSession: boolean): void {
+    if (!this.named) this.#rest(inSession ? '' : this.name);
+  }
+
+  #rest(home: string): void {
+    const session = this.#absolute(this.#relative(''));
+    this.#rename(restingPlace(session, this.#path, { home, name: this.name }, topLevel(this.#made)));
+  }
+
+  /** What is to become of it when its last user leaves; a later word counts. */
+  close(closeTimeS: bigint, action: ChunkDone['action']): void {
+    this.#closeTimeS = closeTimeS;
+    this.#action = this.named && action === 'moveToCompleted' ? 'none' : action;
+    this.#origin.journal.chunkClosed(this.number, this.#action, `${archives}/${this.name}`);
+  }
+
+  #finish(): void {
+    if (this.#action === 'moveToCompleted') {
+      makeDirectory(this.#absolute(this.#relative(archives)));
+      // An archive appears whole: what lies in the session's directory is gathered elsewhere first.
+      if (this.#path === '') this.#rename(oldChunk);
+      this.#rename(`${archives}/${this.name}`);
+      tell('info', 'disk:chunk-done', `trace chunk ${this.path} is complete`, { path: this.path });
+    } else if (this.#action === 'delete') this.#delete();
+    else if (isTemporary(this.#path)) this.#rest(this.#home);
+    this.#origin.journal.chunkGone(this.number);
+    const isKept = this.#action === 'moveToCompleted' || (this.#action === 'none' && this.#files.size > 0);
+    if (isKept) this.#origin.onComplete(this.path);
+  }
+
+  #delete(): void {
+    deleteChunk(this.#absolute(this.path), this.#files, topLevel(this.#made), this.#path !== '');
+    this.#files.clear();
+  }
+
+  /** Moves the chunk's directory. From or to the session's own directory, only what the chunk made there moves. */
+  #rename(to: string): void {
+    const from = this.#path;
+    if (from === to) return;
+    const { journal } = this.#origin;
+    try {
+      journal.moveBegun(this.number, to);
+      moveChunk(this.#absolute(this.#relative('')), from, to, topLevel(this.#made));
+      journal.moveDone(this.number);
+    } catch (error) {
+      const path = this.#absolute(this.#relative(to));
+      throw new MillraceError('MR_ERR_DISK_CREATE', { path, why: why(error) }, { cause: error });
+    }
+    this.#path = to;
+    if (!isTemporary(to)) this.#home = to;
+  }
+
+  #relative(path: string): string {
+    return below(this.#origin.sessionPath.join('/'), path);
+  }
+
+  #absolute(relative: string): string {
+    return below(this.#origin.outputPath, relative);
+  }
+}
+
+/**
+ * Where a new chunk begins. `session.sessionPath`: its session's directory, absolute. One that a consumer has made
+ * and left is gone on with where it lies. Source: relay-behaviour, "Initial path".
+ */
+export function initialPath(
+  origin: Pick<ChunkOrigin, 'overrideName' | 'creationTimeS' | 'id'>,
+  session: { sessionPath: string; hasCurrent: boolean; hasRotated: boolean },
+): readonly string[] {
+  if (origin.overrideName !== undefined) return [origin.overrideName];
+  const name = `${dateOfChunk(Number(origin.creationTimeS))}-${origin.id}`;
+  if (existsSync(below(session.sessionPath, name))) return [name];
+  if (session.hasCurrent) return [newChunk];
+  return session.hasRotated ? [name] : [];
+}

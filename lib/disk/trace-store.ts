@@ -1,0 +1,363 @@
+/**
+ * The committed store: takes frames, keeps sessions, trace chunks and streams below one output directory, and
+ * tells by ledgers how far each stream is. It is the only writer of its files.
+ *
+ * Control facts are accepted one by one and at once, so that whoever answers a producer knows that they hold;
+ * bytes come in batches through `chunkWriter`. What a batch made (index records) is written by `flush`.
+ */
+import { type IndexFormat, indexFormatAt } from '../ctf/index-file.ts';
+import { MillraceError } from '../errors.ts';
+import type { RangeLocks } from '../os/range-locks.ts';
+import type { ChunkDone, Frame, Index, Metadata, SessionOpen, StreamOpen, Switch } from '../stage/frames.ts';
+import type { Slab } from '../stage/slab.ts';
+import { type ChunkHolder, ChunkRegistry, type CompleteChunk } from './chunk-registry.ts';
+import { DescriptorPool } from './descriptor-pool.ts';
+import { makeDirectory } from './directories.ts';
+import { MetadataWriter } from './metadata-writer.ts';
+import { checkComponent, checkPath } from './names.ts';
+import { Pace } from './pace.ts';
+import { checkNames, type Grouping, oldStreamPath, sessionPath } from './session-path.ts';
+import { Space } from './space.ts';
+import type { ChunkJournal, Durability, StoreContext, StoreJournal } from './store-context.ts';
+import { StreamWriter } from './stream-writer.ts';
+import { SuspensionMarks } from './suspension-marks.ts';
+import type { TraceChunk } from './trace-chunk.ts';
+
+export interface StoreOptions {
+  /** Absolute; exists. */
+  outputPath: string;
+  grouping: Grouping;
+  locks: RangeLocks | undefined;
+  journal: StoreJournal & ChunkJournal & { frame(frame: Frame): void };
+  durability: Durability;
+  /** Bytes of free space kept for metadata and indexes; 0: none. */
+  reserveBytes: number;
+  /** Descriptors of the whole process; absent: no bound. */
+  fdPoolSize?: number;
+  /** A stream's files are closed, its handle is free. */
+  onStreamClosed(handle: number): void;
+  /** Called in the tick in which the chunk's last user leaves it; chunks of producers before 2.11 are not told of. */
+  onChunkComplete(chunk: CompleteChunk): void;
+}
+
+/** What the store knows of one session (of one relay session: one consumer daemon's part). */
+export interface StoredSession extends ChunkHolder {
+  /** Seconds since 1970, the relay's clock. */
+  readonly openedS: number;
+  readonly streams: Set<number>;
+  /** What the producer was told of the chunk it closed last. */
+  closedPath: string;
+}
+
+/** A writer of either kind. */
+export type TraceWriter = StreamWriter | MetadataWriter;
+
+const metadataName = 'metadata';
+/** Producers from this minor on name their sessions. */
+const namesSince = 4;
+/** Producers from this minor on have trace chunks. */
+const chunksSince = 11;
+
+/** See the file's head. */
+export class TraceStore {
+  readonly context: StoreContext;
+  /** Losses by cause. */
+  readonly lost: Record<string, { packets: number; bytes: number }> = {};
+  readonly #options: StoreOptions;
+  readonly #sessions = new Map<number, StoredSession>();
+  readonly #streams = new Map<number, TraceWriter>();
+  /** The chunks that a stream uses: two while it goes over from one to the other. */
+  readonly #chunkOf = new Map<TraceWriter, ReadonlySet<TraceChunk>>();
+  readonly #chunks: ChunkRegistry;
+
+  constructor(options: StoreOptions) {
+    this.#options = options;
+    this.#chunks = new ChunkRegistry(options.outputPath, options.journal, (chunk) =>
+      options.onChunkComplete(chunk),
+    );
+    this.context = {
+      env: {
+        locks: options.locks,
+        pace: new Pace(),
+        pool: new DescriptorPool({
+          ...(options.fdPoolSize === undefined ? {} : { size: options.fdPoolSize }),
+          marks: options.locks && new SuspensionMarks(options.outputPath, options.locks),
+          settle: () => {
+            this.flush();
+            this.syncPoint();
+          },
+        }),
+        lockConflicts: 0,
+        bytesInFlight: 0,
+        open: new Set(),
+        onAllClosed: () => {},
+      },
+      space: new Space({
+        path: options.outputPath,
+        reserveBytes: options.reserveBytes,
+        inFlight: () => this.context.env.bytesInFlight,
+      }),
+      journal: options.journal,
+      durability: options.durability,
+      totals: { packets: 0, bytes: 0, metadataBytes: 0 },
+      dirty: new Set(),
+      unsynced: new Set(),
+      lose: (cause, packets, bytes) => {
+        const sum = this.lost[cause] ?? { packets: 0, bytes: 0 };
+        this.lost[cause] = { packets: sum.packets + packets, bytes: sum.bytes + bytes };
+      },
+    };
+  }
+
+  session(id: number): StoredSession | undefined {
+    return this.#sessions.get(id);
+  }
+
+  stream(handle: number): TraceWriter | undefined {
+    return this.#streams.get(handle);
+  }
+
+  /** Chunks that somebody uses, for the assertion that nothing is left at shutdown. */
+  get chunksInUse(): number {
+    return this.#chunks.size;
+  }
+
+  /**
+   * Accepts one frame; `slab` holds its bytes, if it has any. Data frames come through `chunkWriter` instead.
+   * Errors: MR_ERR_DISK_NAME, MR_ERR_DISK_CREATE, MR_ERR_RELAY_CHUNK and others of the frame's writer.
+   */
+  accept(frame: Frame, slab?: Slab): void {
+    switch (frame.kind) {
+      case 'sessionOpen':
+        this.#openSession(frame);
+        break;
+      case 'sessionEnd':
+        this.#endSession(frame.session);
+        break;
+      case 'chunkOpen':
+        this.#chunks.open(this.#sessionOf(frame.session), frame);
+        break;
+      case 'chunkDone':
+        this.#closeChunk(frame);
+        break;
+      case 'streamOpen':
+        this.#openStream(frame);
+        break;
+      case 'streamEnd':
+        this.#endStream(frame.stream, frame.lastNetSeqNum);
+        break;
+      case 'metadata':
+        this.#metadata(frame, slab as Slab);
+        return;
+      case 'index':
+        this.#index(frame);
+        return;
+      case 'switch':
+        this.#switch(frame);
+        break;
+      case 'inactive': {
+        const writer = this.#streams.get(frame.stream);
+        if (writer !== undefined) writer.ledger.beaconCycles = frame.timestampEndCycles;
+        return;
+      }
+      case 'published':
+      case 'lost':
+      case 'sync':
+      case 'data':
+        return;
+    }
+    this.#options.journal.frame(frame);
+  }
+
+  /** Writes what the frames since the last call have made complete. Called once a batch. */
+  flush(): void {
+    const { dirty } = this.context;
+    if (dirty.size === 0) return;
+    const writers = [...dirty];
+    dirty.clear();
+    for (const writer of writers) writer.flushIndex();
+  }
+
+  /** A sync point: makes durable, and commits, what waited for it. */
+  syncPoint(): void {
+    const { unsynced } = this.context;
+    const writers = [...unsynced];
+    unsynced.clear();
+    for (const writer of writers) writer.syncPoint();
+  }
+
+  #openSession(open: SessionOpen): void {
+    if (open.minor >= namesSince) checkNames(open);
+    const path = open.minor >= chunksSince ? sessionPath(open, this.#options.grouping) : [];
+    const session: StoredSession = {
+      open,
+      path,
+      openedS: Math.floor(Date.now() / 1000),
+      current: undefined,
+      awaitingClose: undefined,
+      hasRotated: false,
+      streams: new Set(),
+      closedPath: '',
+    };
+    // The session's directory exists from now on, even if nothing is ever stored in it.
+    if (open.minor >= chunksSince) makeDirectory([this.#options.outputPath, ...path].join('/'));
+    else {
+      session.current = this.#chunks.anonymous(session);
+      session.current.acquire(session);
+    }
+    this.#sessions.set(open.session, session);
+  }
+
+  /** The session's owner is gone; its streams have ended before. */
+  #endSession(id: number): void {
+    const session = this.#sessions.get(id);
+    if (session === undefined) return;
+    this.#sessions.delete(id);
+    this.#chunks.release(session, [...this.#sessions.values()]);
+  }
+
+  /** The session takes part in a chunk that another consumer has made. Returns whether there is one. */
+  joinChunk(sessionId: number, chunkId: bigint): boolean {
+    return this.#chunks.join(this.#sessionOf(sessionId), chunkId);
+  }
+
+  #closeChunk(frame: ChunkDone): void {
+    const session = this.#sessionOf(frame.session);
+    session.closedPath = this.#chunks.close(session, frame);
+  }
+
+  /** Whether a chunk still has users: a session, or a stream that has not left it. */
+  chunkExists(sessionId: number, chunkId: bigint): boolean {
+    return this.#chunks.find(this.#sessionOf(sessionId), chunkId) !== undefined;
+  }
+
+  #openStream(open: StreamOpen): void {
+    const session = this.#sessionOf(open.session);
+    const { current: chunk } = session;
+    if (chunk === undefined)
+      throw new MillraceError('MR_ERR_RELAY_CHUNK', {
+        command: 'addStream',
+        why: 'the session has no trace chunk',
+      });
+    checkComponent('channel name', open.channelName);
+    const { minor, snapshot } = session.open;
+    const components =
+      minor >= chunksSince
+        ? checkPath('stream path', open.path)
+        : oldStreamPath(open.path, session.open, this.#options.grouping, session.openedS);
+    const writer =
+      open.channelName === metadataName
+        ? new MetadataWriter(open, chunk, components, this.context)
+        : new StreamWriter(open, chunk, components, indexFormat(minor, snapshot), this.context);
+    chunk.acquire(writer);
+    this.#chunkOf.set(writer, new Set([chunk]));
+    this.#streams.set(open.stream, writer);
+    session.streams.add(open.stream);
+  }
+
+  /** The stream is finished, or given up (`abandonStream`). */
+  #endStream(handle: number, last: bigint | undefined): void {
+    const writer = this.#streamOf(handle);
+    const forget = () => this.#forget(handle);
+    if (writer instanceof StreamWriter) {
+      writer.end(last, forget);
+      return;
+    }
+    writer.close(forget);
+  }
+
+  /** No more bytes will come for this stream: closes it as it is, once no write is under way. */
+  abandonStream(handle: number): void {
+    const writer = this.#streams.get(handle);
+    const forget = () => this.#forget(handle);
+    if (writer instanceof StreamWriter) writer.abandon(forget);
+    else writer?.close(forget);
+  }
+
+  #forget(handle: number): void {
+    const writer = this.#streams.get(handle);
+    if (writer === undefined) return;
+    this.#streams.delete(handle);
+    this.#options.onStreamClosed(handle);
+    const session = this.#sessions.get(writer.stream.session);
+    session?.streams.delete(handle);
+    const chunks = this.#chunkOf.get(writer);
+    this.#chunkOf.delete(writer);
+    for (const chunk of chunks ?? []) chunk.release(writer);
+  }
+
+  #metadata(frame: Metadata, slab: Slab): void {
+    const writer = this.#streamOf(frame.stream);
+    if (!(writer instanceof MetadataWriter)) throw notMetadata(frame.stream, 'metadata');
+    writer.append(frame, slab);
+  }
+
+  #index(frame: Index): void {
+    const writer = this.#streamOf(frame.stream);
+    if (!(writer instanceof StreamWriter))
+      throw new MillraceError('MR_ERR_RELAY_STREAM_KIND', {
+        command: 'sendIndex',
+        stream: frame.stream,
+        why: 'is a metadata stream',
+      });
+    writer.index(frame);
+  }
+
+  /** A stream goes over to another chunk: both have it as a user until it has. */
+  #switch({ stream: handle, chunk: id, atPacketSeqNum }: Switch): void {
+    const writer = this.#streamOf(handle);
+    const next = id === undefined ? undefined : this.#chunks.find(this.#sessionOf(writer.stream.session), id);
+    if (id !== undefined && next === undefined)
+      throw new MillraceError('MR_ERR_RELAY_CHUNK', {
+        command: 'rotateStreams',
+        why: `trace chunk ${id} is unknown`,
+      });
+    const before = this.#chunkOf.get(writer) ?? new Set();
+    const after = new Set<TraceChunk>();
+    if (next !== undefined) {
+      next.acquire(writer);
+      after.add(next);
+    }
+    this.#chunkOf.set(writer, new Set([...before, ...after]));
+    const gone = () => {
+      if (!this.#chunkOf.has(writer)) return;
+      this.#chunkOf.set(writer, after);
+      for (const chunk of before) if (!after.has(chunk)) chunk.release(writer);
+    };
+    if (writer instanceof StreamWriter) writer.switchTo(atPacketSeqNum, next, gone);
+    else writer.switchTo(next, gone);
+  }
+
+  /** Resolves when every file is closed; only after all sessions have ended. */
+  async closed(): Promise<void> {
+    const { env } = this.context;
+    if (env.open.size > 0)
+      await new Promise<void>((resolve) => {
+        env.onAllClosed = resolve;
+      });
+    env.pool.marks?.close();
+  }
+
+  #sessionOf(id: number): StoredSession {
+    const session = this.#sessions.get(id);
+    if (session === undefined)
+      throw new MillraceError('MR_ERR_RELAY_STATE', { command: 'frame', expected: `session ${id}` });
+    return session;
+  }
+
+  #streamOf(handle: number): TraceWriter {
+    const writer = this.#streams.get(handle);
+    if (writer === undefined)
+      throw new MillraceError('MR_ERR_RELAY_STREAM_UNKNOWN', { command: 'frame', stream: handle });
+    return writer;
+  }
+}
+
+/** Snapshots, and producers before 2.4, have no index. */
+function indexFormat(minor: number, snapshot: boolean): IndexFormat | undefined {
+  return snapshot || minor < 4 ? undefined : indexFormatAt(minor);
+}
+
+function notMetadata(stream: number, command: string): MillraceError {
+  return new MillraceError('MR_ERR_RELAY_STREAM_KIND', { command, stream, why: 'is no metadata stream' });
+}

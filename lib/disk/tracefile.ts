@@ -1,0 +1,297 @@
+/**
+ * One data file of a stream and the index file beside it. Bytes are written as they come; a packet is committed
+ * when its data and its index record are both in their files (durable, where that is asked for), in the order in
+ * which packets lie in the data file, so that one lock on `[safe, infinity)` tells a reader everything.
+ */
+import { readSync } from 'node:fs';
+import type { IndexFormat } from '../ctf/index-file.ts';
+import type { MillraceError } from '../errors.ts';
+import { limits } from '../limits.ts';
+import { AppendFile } from './append-file.ts';
+import { Fifo } from './fifo.ts';
+import type { Packet } from './packets.ts';
+import type { StoreContext } from './store-context.ts';
+import type { TraceChunk } from './trace-chunk.ts';
+import { TracefileRecords } from './tracefile-records.ts';
+
+/** Who owns a tracefile. */
+export interface TracefileOwner {
+  /** These packets are whole in the data file. */
+  written(packets: readonly Packet[]): void;
+  /** Something was written; these packets, if any, are committed, and readers may see them. */
+  committed(packets: readonly Packet[]): void;
+  /** A write failed: the stream is to be given up. */
+  fail(error: MillraceError): void;
+}
+
+/** Where a tracefile goes. */
+export interface TracefilePlace {
+  chunk: TraceChunk;
+  /** The CTF trace's directory in the chunk, checked. */
+  components: readonly string[];
+  /** Name of the data file; the index file is `index/NAME.idx`. */
+  name: string;
+}
+
+const copyBytes = 65_536;
+
+/** See the file's head. */
+export class Tracefile {
+  readonly place: TracefilePlace;
+  readonly #context: StoreContext;
+  readonly #owner: TracefileOwner;
+  readonly #file: AppendFile;
+  readonly #fileId: number;
+  /** undefined: packets need no index. */
+  readonly #records: TracefileRecords | undefined;
+  #ranges: Buffer[] = [];
+  #rangeBytes = 0;
+  /** Packets that end in the ranges in hand. */
+  #ending: Packet[] = [];
+  /** Whole packets that readers may not see yet, in the order of the data file. */
+  readonly #whole = new Fifo<Packet>();
+  /** End of the last packet that is whole in the file. */
+  #wholeBytes = 0;
+  #syncing = false;
+  #syncAgain = false;
+  #closed = false;
+
+  /**
+   * Creates the data file, in place of one of that name if there is one. `format` undefined: packets need no
+   * index. Errors: MR_ERR_DISK_CREATE.
+   */
+  constructor(
+    place: TracefilePlace,
+    format: IndexFormat | undefined,
+    context: StoreContext,
+    owner: TracefileOwner,
+  ) {
+    this.place = place;
+    this.#context = context;
+    this.#owner = owner;
+    const { chunk, components, name } = place;
+    const { directory } = chunk.directory(components);
+    const path = [...components, name];
+    const indexPath = [...components, 'index', `${name}.idx`];
+    const birth = () =>
+      new AppendFile(directory, name, context.env, {
+        directoryNow: () => chunk.directory(components).directory,
+      });
+    const opened = () =>
+      context.journal.fileOpened('data', chunk.number, path.join('/'), format && indexPath.join('/'));
+    if (format === undefined) {
+      this.#file = birth();
+      this.#fileId = opened();
+    } else {
+      // A reader must never find a new data file beside the index of the one that it replaces. If we die between
+      // the two, the journal says that data without an index is to go.
+      this.#fileId = opened();
+      chunk.removeFile(indexPath);
+      this.#file = birth();
+    }
+    chunk.addFile(path);
+    this.#records = format && new TracefileRecords(place, format, context, owner);
+  }
+
+  /** End of the file once everything taken is written. */
+  get endBytes(): number {
+    return this.#file.acceptedBytes + this.#rangeBytes;
+  }
+
+  get committedBytes(): number {
+    return this.#file.safeBytes;
+  }
+
+  /** Bytes of packets that are not whole. */
+  get tornBytes(): number {
+    return this.#file.writtenBytes - this.#wholeBytes;
+  }
+
+  /** Whole packets that are not committed, in the order of the file. */
+  get uncommitted(): Fifo<Packet> {
+    return this.#whole;
+  }
+
+  /** No write is under way. */
+  get idle(): boolean {
+    return this.#file.idle && this.#rangeBytes === 0 && !this.#syncing && this.#records?.idle !== false;
+  }
+
+  /** Whether so much is staged that it should be flushed before more comes. */
+  get full(): boolean {
+    return this.#ranges.length >= limits.writevRanges;
+  }
+
+  /** Stages bytes of a packet; they are borrowed until the `done` of the next `flush`. */
+  push(range: Buffer): void {
+    this.#ranges.push(range);
+    this.#rangeBytes += range.length;
+  }
+
+  /** The packet ends with what was staged last. */
+  end(packet: Packet): void {
+    this.#ending.push(packet);
+  }
+
+  /** Writes what was staged; `done` when the bytes are free again. */
+  flush(done: () => void): void {
+    const ranges = this.#ranges;
+    const bytes = this.#rangeBytes;
+    const ending = this.#ending;
+    if (bytes === 0 && ending.length === 0) {
+      done();
+      return;
+    }
+    this.#ranges = [];
+    this.#rangeBytes = 0;
+    this.#ending = [];
+    this.#file.append(ranges, bytes, (error) => {
+      if (error !== undefined) this.#owner.fail(error);
+      else if (ending.length > 0) this.#written(ending);
+      done();
+    });
+  }
+
+  #written(packets: Packet[]): void {
+    this.#wholeBytes = (packets.at(-1) as Packet).endBytes;
+    const records = this.#records;
+    for (const packet of packets) {
+      packet.recorded = records === undefined;
+      this.#whole.push(packet);
+    }
+    if (records?.open() === false) return;
+    this.#owner.written(packets);
+    if (records !== undefined) return;
+    if (this.#context.durability === 'none') this.#commit();
+    else this.#context.dirty.add(this);
+  }
+
+  /** A packet that is whole here has its index: its record leaves with the batch. */
+  record(packet: Packet): void {
+    this.#records?.add(packet);
+    this.#context.dirty.add(this);
+  }
+
+  /** Another file has taken this one's name: it serves those who have it open. */
+  replaced(): void {
+    this.#records?.replaced();
+  }
+
+  /** Writes the records of complete packets, or asks for the sync point that must come first. */
+  flushIndex(): void {
+    if (this.#closed) return;
+    const { durability, unsynced } = this.#context;
+    if (durability === 'none') this.#writeRecords(() => this.#commit());
+    else if (durability === 'packet') this.syncPoint();
+    else unsynced.add(this);
+  }
+
+  #writeRecords(done: () => void, durableBytes: number = Number.POSITIVE_INFINITY): void {
+    if (this.#records === undefined) done();
+    else this.#records.write(durableBytes, done);
+  }
+
+  /**
+   * Makes durable what is complete, then commits it: data first, then the records that point at it, for a
+   * record must never outlive its packet. Calls that come meanwhile are served together afterwards.
+   */
+  syncPoint(): void {
+    if (this.#context.durability === 'none' || this.#closed) return;
+    if (this.#syncing) {
+      this.#syncAgain = true;
+      return;
+    }
+    if (this.#records?.waiting !== true && this.#whole.first?.recorded !== true) return;
+    this.#syncing = true;
+    const durableBytes = this.#file.writtenBytes;
+    const step = (next: () => void) => (error?: MillraceError) => {
+      if (error === undefined) {
+        next();
+        return;
+      }
+      this.#syncing = false;
+      this.#owner.fail(error);
+    };
+    const synced = () => {
+      this.#syncing = false;
+      this.#commit(durableBytes);
+      if (!this.#syncAgain) return;
+      this.#syncAgain = false;
+      this.syncPoint();
+    };
+    const syncRecords = () => {
+      if (this.#records === undefined) synced();
+      else this.#records.sync(step(synced));
+    };
+    this.#file.sync(step(() => this.#writeRecords(syncRecords, durableBytes)));
+  }
+
+  /** Lets readers see what is complete and lies before `durableBytes`: the data first, then the records. */
+  #commit(durableBytes: number = Number.POSITIVE_INFINITY): void {
+    if (this.#closed) return;
+    const packets = this.#whole.takeWhile(({ recorded, endBytes }) => recorded && endBytes <= durableBytes);
+    const last = packets.at(-1);
+    if (last !== undefined) {
+      this.#file.commit(last.endBytes);
+      this.#records?.commit(last.endBytes);
+      if (this.#records === undefined) this.#context.journal.fileCommitted(this.#fileId, last.endBytes);
+    }
+    this.#owner.committed(packets);
+  }
+
+  /**
+   * Moves what is not committed to the end of `to`. Both files must be idle; packets are told where they are by the
+   * caller, through `adopt`. Errors: MR_ERR_DISK_FULL, MR_ERR_DISK_WRITE.
+   */
+  moveOut(to: Tracefile): void {
+    const { safeBytes, writtenBytes, descriptor } = this.#file;
+    const piece = Buffer.allocUnsafe(copyBytes);
+    for (let at = safeBytes; at < writtenBytes; ) {
+      const bytes = readSync(descriptor, piece, 0, Math.min(copyBytes, writtenBytes - at), at);
+      to.#file.appendNow(piece.subarray(0, bytes));
+      at += bytes;
+    }
+    this.#whole.clear();
+    this.#records?.forget();
+    this.#wholeBytes = safeBytes;
+    this.#file.cut(safeBytes);
+  }
+
+  /** Takes in packets whose bytes have moved here; those that are complete get their records with the next flush. */
+  adopt(packets: readonly Packet[]): void {
+    if (packets.length === 0 || this.#records?.open() !== true) return;
+    for (const packet of packets) {
+      packet.recorded = false;
+      this.#whole.push(packet);
+      this.#wholeBytes = packet.endBytes;
+      if (packet.index !== undefined) this.#records.add(packet);
+    }
+  }
+
+  /** Unlinks the data file: nothing of it is left after a move. */
+  remove(): void {
+    const { chunk, components, name } = this.place;
+    chunk.removeFile([...components, name]);
+  }
+
+  /** Closes both files when their writes are through; what is no whole packet is cut. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#context.dirty.delete(this);
+    this.#context.unsynced.delete(this);
+    this.#file.cut(this.#wholeBytes);
+    this.#file.close();
+    const { journal } = this.#context;
+    if (this.#records === undefined) {
+      journal.fileClosed(this.#fileId);
+      return;
+    }
+    // The journal knows of both files until the last record is written.
+    this.#records.write(Number.POSITIVE_INFINITY, () => {
+      this.#records?.closed();
+      journal.fileClosed(this.#fileId);
+    });
+    this.#records.close(this.#wholeBytes === 0);
+  }
+}

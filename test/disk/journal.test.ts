@@ -1,0 +1,95 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test, { type ExecutionContext } from 'ava';
+import { Journal } from '../../lib/disk/journal.ts';
+import { recover } from '../../lib/disk/recover.ts';
+import { limits } from '../../lib/limits.ts';
+import { openRangeLocks } from '../../lib/os/range-locks.ts';
+
+const locks = openRangeLocks();
+
+function temporary(t: ExecutionContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'millrace-journal-'));
+  t.teardown(() => rmSync(path, { recursive: true }));
+  return path;
+}
+
+/** Leaves an output directory as a relay does that dies after `act`: the journal's files are put back. */
+function died(outputPath: string, act: (journal: Journal) => void): void {
+  const journal = Journal.open(outputPath, locks);
+  act(journal);
+  const path = join(outputPath, '.millrace', 'journal.mrlog');
+  const bytes = readFileSync(path);
+  journal.close();
+  mkdirSync(join(outputPath, '.millrace'));
+  writeFileSync(path, bytes);
+}
+
+test('journal: is gone, directory and all, after a clean end', (t) => {
+  const outputPath = temporary(t);
+  const journal = Journal.open(outputPath, locks);
+  const id = journal.fileOpened('metadata', 0, 'metadata');
+  t.deepEqual(readdirSync(join(outputPath, '.millrace')).sort(), ['journal.mrlog', 'lock']);
+  journal.fileClosed(id);
+  journal.close();
+  t.deepEqual(readdirSync(outputPath), []);
+});
+
+for (const [how, theirs, ours] of [
+  ['with locks', locks, locks],
+  ['without locks', undefined, undefined],
+  ['without locks, after one with', locks, undefined],
+  ['with locks, after one without', undefined, locks],
+] as const) {
+  test(`journal: a second relay in the same directory is refused ${how}`, (t) => {
+    const outputPath = temporary(t);
+    const journal = Journal.open(outputPath, theirs);
+    const error = t.throws(() => Journal.open(outputPath, ours), { code: 'MR_ERR_DISK_IN_USE' });
+    t.true(error?.message.includes(`process ${process.pid}`), error?.message);
+    t.throws(() => recover(outputPath, ours), { code: 'MR_ERR_DISK_IN_USE' });
+    journal.close();
+    Journal.open(outputPath, ours).close();
+    t.deepEqual(readdirSync(outputPath), []);
+  });
+}
+
+test('journal: stays small however many facts come, and loses none that matters', (t) => {
+  const outputPath = temporary(t);
+  const path = join(outputPath, '.millrace', 'journal.mrlog');
+  let largest = 0;
+  died(outputPath, (journal) => {
+    const chunk = journal.chunkMade({ sessionPath: '', path: 'a', home: 'a', name: 'a' });
+    const living = journal.fileOpened('metadata', chunk, 'living');
+    journal.fileCommitted(living, 3);
+    for (let i = 0; i < 20_000; i++) {
+      const id = journal.fileOpened('data', chunk, `ch_${i % 10}`);
+      journal.fileCommitted(id, i);
+      journal.fileClosed(id);
+      if (i % 100 === 0) largest = Math.max(largest, statSync(path).size);
+    }
+    journal.moveBegun(chunk, 'b');
+    journal.moveDone(chunk);
+    mkdirSync(join(outputPath, 'b'));
+    writeFileSync(join(outputPath, 'b', 'living'), 'abcdef');
+  });
+  t.true(largest <= limits.journalBytes + 4096, `${largest} bytes`);
+  t.is(recover(outputPath, locks).files, 1);
+  t.is(readFileSync(join(outputPath, 'b', 'living'), 'utf8'), 'abc');
+});
+
+test('journal: one that cannot be written is removed, told once, and costs nobody else', (t) => {
+  const program = fileURLToPath(new URL('journal-full.js', import.meta.url));
+  const command = 'ulimit -f 8; exec "$@"';
+  const { stdout, stderr } = spawnSync(
+    'bash',
+    ['-c', command, '-', process.execPath, program, temporary(t)],
+    {
+      encoding: 'utf8',
+    },
+  );
+  t.is(stderr, '');
+  t.deepEqual(stdout.trim().split('\n'), ['disk:journal', 'no journal', 'clean']);
+});
