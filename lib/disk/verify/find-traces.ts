@@ -1,0 +1,93 @@
+/**
+ * Looks for traces below a directory: directories with `metadata`. What lies below one is not searched further;
+ * symbolic links are not followed. Source: ctf, "Traces" and "Files of a trace".
+ */
+import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { MillraceError, why } from '../../errors.ts';
+import { ownPrefix, temporaryName } from '../names.ts';
+
+/** Paths are relative to the directory that was searched; '' is that directory itself. */
+export interface Found {
+  traces: FoundTrace[];
+  /** Directories that hold packets or indexes, and no metadata. */
+  withoutMetadata: string[];
+  /** Temporary files of a chunk writer. */
+  temporaries: string[];
+  /** Temporary directories of a rotation. */
+  temporaryChunks: string[];
+}
+
+export interface FoundTrace {
+  path: string;
+  /** Names of data stream files, in order. */
+  streamFiles: string[];
+  /** Names of data stream files that have an index file, whether or not they are there themselves. */
+  indexed: string[];
+}
+
+const magics = [Buffer.from('c1fc1fc1', 'hex'), Buffer.from('c11ffcc1', 'hex')];
+const temporaryChunk = /^\.tmp_(old|new)_chunk$/;
+
+/** Searches a directory. Errors: MR_ERR_DISK_READ. */
+export async function findTraces(directory: string): Promise<Found> {
+  const found: Found = { traces: [], withoutMetadata: [], temporaries: [], temporaryChunks: [] };
+  const queue = [''];
+  for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
+    const { files, directories } = await entriesOf(join(directory, path));
+    for (const name of files) if (temporaryName.test(name)) found.temporaries.push(join(path, name));
+    const streamFiles = files.filter((name) => !name.startsWith('.') && name !== 'metadata');
+    const indexed = directories.includes('index') ? await indexesIn(directory, path, found) : [];
+    if (files.includes('metadata')) {
+      found.traces.push({ path, streamFiles, indexed });
+      continue;
+    }
+    if (indexed.length > 0 || (await anyPacket(directory, path, streamFiles)))
+      found.withoutMetadata.push(path);
+    for (const name of directories) {
+      if (name === ownPrefix) continue;
+      if (temporaryChunk.test(name)) found.temporaryChunks.push(join(path, name));
+      queue.push(join(path, name));
+    }
+  }
+  return found;
+}
+
+async function entriesOf(path: string): Promise<{ files: string[]; directories: string[] }> {
+  try {
+    const entries = await readdir(path, { withFileTypes: true });
+    entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+    return {
+      files: entries.filter((entry) => entry.isFile()).map(({ name }) => name),
+      directories: entries.filter((entry) => entry.isDirectory()).map(({ name }) => name),
+    };
+  } catch (cause) {
+    throw new MillraceError('MR_ERR_DISK_READ', { path, why: why(cause) }, { cause });
+  }
+}
+
+async function indexesIn(directory: string, path: string, found: Found): Promise<string[]> {
+  const { files } = await entriesOf(join(directory, path, 'index'));
+  for (const name of files) if (temporaryName.test(name)) found.temporaries.push(join(path, 'index', name));
+  return files
+    .filter((name) => name.endsWith('.idx') && !name.startsWith('.'))
+    .map((name) => name.slice(0, -4));
+}
+
+/** Whether a file begins with the magic number of packets: then there should be metadata beside it. */
+async function anyPacket(directory: string, path: string, names: readonly string[]): Promise<boolean> {
+  for (const name of names) {
+    const start = Buffer.alloc(4);
+    let file: FileHandle | undefined;
+    try {
+      file = await open(join(directory, path, name), 'r');
+      await file.read(start, 0, 4, 0);
+    } catch {
+      // What cannot be read is not known to be a packet.
+    } finally {
+      await file?.close();
+    }
+    if (magics.some((magic) => magic.equals(start))) return true;
+  }
+  return false;
+}
