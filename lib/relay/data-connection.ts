@@ -1,0 +1,191 @@
+/**
+ * A producer's data connection: socket, framer, router, chunk writer. One way: the relay never answers. It
+ * belongs to the session of its first packet, and to no other.
+ */
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { chunkWriter } from '../disk/chunk-writer.ts';
+import { StreamWriter } from '../disk/stream-writer.ts';
+import { MillraceError } from '../errors.ts';
+import { socketSource } from '../network/socket-source.ts';
+import type { ByteBatch, FrameBatch } from '../stage/batch.ts';
+import { compose, type Outcome, type Pipe } from '../stage/compose.ts';
+import { Framer, type Header } from '../stage/framer.ts';
+import type { Data, Frame } from '../stage/frames.ts';
+import { objectStage } from '../stage/stage.ts';
+import { tell } from '../telemetry.ts';
+import { dataHeader } from '../wire/relay/index.ts';
+import type { Owner, RelaySession } from './session.ts';
+import type { RelayState } from './state.ts';
+
+interface DataHeader extends Header {
+  streamId: bigint;
+  netSeqNum: bigint;
+  paddingSizeBytes: number;
+  /** Bytes of the packet that went by. */
+  passedBytes: number;
+}
+
+const headerBytes = dataHeader.minSizeBytes;
+
+/** Source: relay-protocol, "Data port". */
+const dataFormat = {
+  what: 'data frame',
+  headerBytes,
+  header(bytes: Buffer, at: number): DataHeader {
+    const { streamId, netSeqNum, dataSizeBytes, paddingSizeBytes } = dataHeader.decode(
+      bytes,
+      at,
+      at + headerBytes,
+    );
+    return {
+      streamId,
+      netSeqNum,
+      paddingSizeBytes,
+      bodyBytes: dataSizeBytes,
+      collectBytes: 0,
+      passedBytes: 0,
+    };
+  },
+};
+
+/** ByteBatch in, FrameBatch of data frames out; the slab passes on. Errors: MR_ERR_STAGE_TRUNCATED. */
+export function dataFrameStage(): Duplex {
+  let frames: Frame[] = [];
+  const add = (header: DataHeader, start: number, end: number, last: boolean) => {
+    const { netSeqNum, paddingSizeBytes, passedBytes } = header;
+    const stream = Number(header.streamId);
+    frames.push({
+      kind: 'data',
+      stream,
+      netSeqNum,
+      offsetBytes: passedBytes,
+      dataSizeBytes: header.bodyBytes,
+      start,
+      end,
+      last,
+      paddingSizeBytes,
+    });
+    header.passedBytes += end - start;
+  };
+  const framer = new Framer<DataHeader>(dataFormat, {
+    begin(header, _bytes, start, end) {
+      // A frame that announces no bytes is a whole packet all the same.
+      if (header.bodyBytes === 0) add(header, start, end, true);
+    },
+    part: (header, _bytes, start, end, last) => add(header, start, end, last),
+  });
+  return objectStage<ByteBatch, FrameBatch>('data frames', {
+    transform({ slab, start, end }, push) {
+      framer.feed(slab.bytes, start, end);
+      const batch = { slab, frames };
+      frames = [];
+      push(batch);
+    },
+    flush: () => framer.end(),
+  });
+}
+
+/** See the file's head. */
+export class DataConnection implements Owner {
+  readonly peer: string;
+  readonly address: string;
+  readonly openedMs = Date.now();
+  session: RelaySession | undefined;
+  readonly #relay: RelayState;
+  readonly #pipe: Pipe;
+
+  constructor(relay: RelayState, accepted: Socket, ended: (connection: DataConnection) => void) {
+    this.#relay = relay;
+    this.address = accepted.remoteAddress ?? '';
+    this.peer = `${this.address}:${accepted.remotePort ?? 0}`;
+    const { pool, scratch } = relay;
+    const quota = pool.quota(relay.limits.slabsPerSession, relay.limits.requestSlabs);
+    const source = socketSource(accepted, { pool, quota, scratch, name: this.peer });
+    this.#pipe = compose(
+      [
+        { name: 'data source', stream: source },
+        { name: 'data frames', stream: dataFrameStage() },
+        { name: 'router', stream: this.#router() },
+        { name: 'chunk writer', stream: chunkWriter(relay.store) },
+      ],
+      (outcome) => {
+        this.#ended(outcome);
+        ended(this);
+      },
+    );
+  }
+
+  destroy(): void {
+    this.#pipe.abort();
+  }
+
+  /** Lets frames of known streams of its own session pass. */
+  #router(): Duplex {
+    let known: number | undefined;
+    return objectStage<FrameBatch, FrameBatch>('router', {
+      transform: (batch, push) => {
+        const frames = batch.frames as Data[];
+        for (const [at, frame] of frames.entries()) {
+          if (frame.stream === known && frame.offsetBytes > 0) continue;
+          try {
+            this.#check(frame.stream);
+          } catch (error) {
+            // What came before the frame that is wrong is still good.
+            push({ slab: batch.slab, frames: frames.slice(0, at) });
+            throw error;
+          }
+          known = frame.stream;
+        }
+        push(batch);
+      },
+    });
+  }
+
+  #check(handle: number): void {
+    const stream = this.#relay.streams.get(handle);
+    if (stream === undefined)
+      throw new MillraceError('MR_ERR_RELAY_STREAM_UNKNOWN', { command: 'data', stream: handle });
+    const { session, writer } = stream;
+    if ((this.session !== undefined && this.session !== session) || !session.bindData(this))
+      throw new MillraceError('MR_ERR_RELAY_STREAM_FOREIGN', { command: 'data', stream: handle });
+    this.session = session;
+    if (!(writer instanceof StreamWriter))
+      throw new MillraceError('MR_ERR_RELAY_STREAM_KIND', {
+        command: 'data',
+        stream: handle,
+        why: 'is a metadata stream',
+      });
+    if (writer.failed !== undefined)
+      throw new MillraceError('MR_ERR_RELAY_STREAM_FAILED', {
+        command: 'data',
+        stream: handle,
+        why: writer.failed.message,
+      });
+    if (!writer.hasFile)
+      throw new MillraceError('MR_ERR_RELAY_STREAM_CHUNK', { command: 'data', stream: handle });
+  }
+
+  #ended(outcome: Outcome): void {
+    if (outcome.kind === 'error' && outcome.error.code !== 'MR_ERR_NETWORK_LOST') {
+      const { error } = outcome;
+      this.#relay.refused[error.code] = (this.#relay.refused[error.code] ?? 0) + 1;
+      const facts = { ...error.facts, peer: this.peer, command: 'data', session: this.session?.id };
+      tell('warn', 'relay:refused', `${this.peer} data: ${error.message}`, facts, error.code);
+    }
+    this.session?.dataEnded(outcome.kind === 'error' && isViolation(outcome.error));
+  }
+}
+
+/**
+ * Whether the producer did something wrong, so that nothing of its session can be relied on. A disk that failed it,
+ * or a connection that broke, leaves it its metadata, without which what is stored cannot be read.
+ */
+function isViolation({ code, scope }: MillraceError): boolean {
+  return (
+    scope !== 'stream' &&
+    scope !== 'message' &&
+    code !== 'MR_ERR_STAGE_TRUNCATED' &&
+    code !== 'MR_ERR_NETWORK_LOST'
+  );
+}
