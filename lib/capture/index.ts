@@ -1,0 +1,5 @@
+/** The door of recording and replaying conversations; loaded when it is asked for. */
+export { createLogFile, createLogStream, type LogWriter } from '../disk/log-writer.ts';
+export type { ConnectionRole } from './conversation.ts';
+export { type RecordedPort, Recorder, type TcpAddress } from './recorder.ts';
+export { type ReplayOptions, type ReplayReport, replay } from './replayer.ts';

@@ -1,0 +1,214 @@
+/**
+ * Plays the producer's side of a recorded conversation to a live relay: the same requests and packets in the same
+ * order over the same connections, each no sooner than the replies that the producer had when it sent it. Stream
+ * handles and session ids are the live relay's; its answers must be the recorded ones.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { LogRecord } from '../disk/log-parser.ts';
+import { readLogFile } from '../disk/log-reader.ts';
+import { MillraceError } from '../errors.ts';
+import { limits } from '../limits.ts';
+import { dial } from '../network/dial.ts';
+import { Framer } from '../stage/framer.ts';
+import { tell } from '../telemetry.ts';
+import { dataHeader } from '../wire/relay/index.ts';
+import { type ConnectionOpen, decodeUtterance, type Utterance } from './conversation.ts';
+import { LiveSocket } from './live-socket.ts';
+import type { TcpAddress } from './recorder.ts';
+import { RelayNames } from './relay-names.ts';
+import { ReplayedControl, type ReplayTotals } from './replayed-control.ts';
+
+export interface ReplayOptions {
+  /** A frame log with a conversation, as `Recorder` makes it. */
+  path: string;
+  control: TcpAddress;
+  data: TcpAddress;
+  /** 1 = at the recorded pace, 2 = twice as fast; absent: as fast as the relay goes. */
+  speed?: number;
+  /** How long the relay may take for a reply, or to read; milliseconds. */
+  replyTimeoutMs?: number;
+  /** Ends the replay; it rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** What was played. Bytes are those sent to the relay. */
+export interface ReplayReport extends ReplayTotals {
+  connections: number;
+  packets: number;
+  controlBytes: number;
+  dataBytes: number;
+  /** From the first to the last record. */
+  recordedMs: number;
+  elapsedMs: number;
+}
+
+/** One recorded connection on its live socket. */
+interface Played {
+  socket: LiveSocket;
+  toRelay(bytes: Buffer): Promise<void>;
+  fromRelay(bytes: Buffer): Promise<void>;
+}
+
+/**
+ * Replays a conversation and resolves when the relay has closed every connection. Connections of viewers are
+ * passed over. Rejects MR_ERR_CAPTURE_MISMATCH where the relay answers otherwise or not at all,
+ * MR_ERR_NETWORK_DIAL, MR_ERR_NETWORK_LOST, MR_ERR_STAGE_STALLED, MR_ERR_LOG_RECORD, MR_ERR_DISK_READ.
+ */
+export async function replay(options: ReplayOptions): Promise<ReplayReport> {
+  const { signal } = options;
+  const replayer = new Replayer(options);
+  const cut = () => replayer.destroy();
+  signal?.addEventListener('abort', cut);
+  try {
+    return await replayer.run();
+  } catch (error) {
+    // what was lost by cutting is not what went wrong
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', cut);
+    replayer.destroy();
+  }
+}
+
+class Replayer {
+  readonly #options: ReplayOptions;
+  readonly #timeoutMs: number;
+  readonly #names = new RelayNames();
+  readonly #open = new Map<number, Played>();
+  readonly #report: ReplayReport = {
+    connections: 0,
+    requests: 0,
+    replies: 0,
+    askedAgain: 0,
+    packets: 0,
+    controlBytes: 0,
+    dataBytes: 0,
+    sessions: [],
+    recordedMs: 0,
+    elapsedMs: 0,
+  };
+
+  constructor(options: ReplayOptions) {
+    this.#options = options;
+    this.#timeoutMs = options.replyTimeoutMs ?? limits.replySeconds * 1000;
+  }
+
+  async run(): Promise<ReplayReport> {
+    const { path, signal } = this.#options;
+    const reader = await readLogFile(path);
+    const startMs = performance.now();
+    let firstNs: bigint | undefined;
+    for await (const record of reader as AsyncIterable<LogRecord>) {
+      signal?.throwIfAborted();
+      firstNs ??= record.timeNs;
+      this.#report.recordedMs = Number(record.timeNs - firstNs) / 1e6;
+      await this.#pace(startMs);
+      const said = decodeUtterance(record);
+      if (said !== undefined) await this.#play(said);
+    }
+    if (reader.ending?.outcome === 'torn')
+      tell('warn', 'capture:torn', `${path} ends in the middle of a record`, { path });
+    for (const [connection, { socket }] of this.#open) {
+      socket.end();
+      await this.#closed(connection, socket);
+    }
+    this.#report.elapsedMs = performance.now() - startMs;
+    return this.#report;
+  }
+
+  destroy(): void {
+    for (const { socket } of this.#open.values()) socket.destroy();
+  }
+
+  async #pace(startMs: number): Promise<void> {
+    const { speed, signal } = this.#options;
+    if (speed === undefined) return;
+    const waitMs = startMs + this.#report.recordedMs / speed - performance.now();
+    if (waitMs > 0) await delay(waitMs, undefined, signal && { signal });
+  }
+
+  async #play(said: Utterance): Promise<void> {
+    const { connection } = said;
+    if (said.kind === 'connectionOpen') {
+      if (said.role !== 'live') this.#open.set(connection, await this.#connect(said));
+      return;
+    }
+    const played = this.#open.get(connection);
+    if (played === undefined) return;
+    if (said.kind === 'bytes') await played[said.direction](said.bytes);
+    else if (said.direction === 'toRelay') played.socket[said.outcome]();
+    else if (said.outcome === 'end') await this.#closed(connection, played.socket);
+  }
+
+  /** The recorded relay had ended this connection: so must the live one. */
+  async #closed(connection: number, socket: LiveSocket): Promise<void> {
+    if (socket.isEnded) return;
+    const { path } = this.#options;
+    const facts = { path, what: `connection ${connection}`, got: 'open', expected: 'ended by the relay' };
+    await socket.within(socket.endedByRelay, new MillraceError('MR_ERR_CAPTURE_MISMATCH', facts));
+  }
+
+  async #connect({ connection, role }: ConnectionOpen): Promise<Played> {
+    const { path, signal } = this.#options;
+    const address = role === 'data' ? this.#options.data : this.#options.control;
+    const dialled = await dial(address, {
+      allowHalfOpen: true,
+      timeoutMs: this.#timeoutMs,
+      ...(signal && { signal }),
+    });
+    this.#report.connections += 1;
+    const name = `relay (${role} connection ${connection})`;
+    if (role === 'data') return this.#playData(new LiveSocket(dialled, name, this.#timeoutMs, () => {}));
+    const control = new ReplayedControl({
+      path,
+      names: this.#names,
+      totals: this.#report,
+      timeoutMs: this.#timeoutMs,
+    });
+    const socket = new LiveSocket(dialled, name, this.#timeoutMs, (bytes) => control.live(bytes));
+    control.attach(socket);
+    return {
+      socket,
+      toRelay: (bytes) => {
+        this.#report.controlBytes += bytes.length;
+        return control.toRelay(bytes);
+      },
+      fromRelay: (bytes) => control.fromRelay(bytes),
+    };
+  }
+
+  /** A data connection: the packets as they came, their handles rewritten. */
+  #playData(socket: LiveSocket): Played {
+    let ready: Buffer[] = [];
+    const framer = new Framer(
+      {
+        what: 'recorded data frame',
+        headerBytes: dataHeader.minSizeBytes,
+        header: (bytes, at) => {
+          const header = Buffer.from(bytes.subarray(at, at + dataHeader.minSizeBytes));
+          this.#names.rewriteData(header);
+          return { header, bodyBytes: dataHeader.decode(header).dataSizeBytes, collectBytes: 0 };
+        },
+      },
+      {
+        begin: ({ header }) => {
+          this.#report.packets += 1;
+          ready.push(header);
+        },
+        part: (_, bytes, start, end) => ready.push(bytes.subarray(start, end)),
+      },
+    );
+    return {
+      socket,
+      toRelay: async (bytes) => {
+        this.#report.dataBytes += bytes.length;
+        framer.feed(bytes, 0, bytes.length);
+        const sent = ready;
+        ready = [];
+        await socket.send(sent);
+      },
+      fromRelay: async () => {},
+    };
+  }
+}

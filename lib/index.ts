@@ -1,0 +1,35 @@
+/** The public door: what programs and the command line import. */
+export { type Log, type LogFormat, type LogOptions, levels, openLog } from './admin/log.ts';
+export { formatStatus, type StatusSample } from './admin/status.ts';
+export type * from './capture/index.ts';
+export { makeDirectory } from './disk/directories.ts';
+export type * from './disk/verify/index.ts';
+export {
+  type ErrorCode,
+  errorTable,
+  type Facts,
+  MillraceError,
+  printable,
+  type Scope,
+  why,
+} from './errors.ts';
+export { type Limits, limits } from './limits.ts';
+export {
+  askControl,
+  type ControlCommands,
+  type ControlServer,
+  serveControl,
+} from './network/control-socket.ts';
+export { type HealthServer, type HealthSocketOptions, serveHealth } from './network/health-socket.ts';
+export { notifyManager } from './os/notify.ts';
+export { healthBit } from './relay/health.ts';
+export type * from './relay/options.ts';
+export { createRelay } from './relay/server.ts';
+export { type Level, type Told, tell, toldChannel } from './telemetry.ts';
+export { version } from './version.ts';
+
+/** Recording and replaying conversations. A relay that only serves does not wait for this to load. */
+export const loadCapture = () => import('./capture/index.ts');
+
+/** Checking and mending stored traces; likewise. */
+export const loadVerify = () => import('./disk/verify/index.ts');
