@@ -1,0 +1,7 @@
+#!/usr/bin/env node
+import './engine.ts';
+import { createRelay } from '../lib/index.ts';
+import { main } from './main.ts';
+import { processContext } from './process-context.ts';
+
+process.exit(await main(processContext(createRelay)));

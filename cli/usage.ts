@@ -1,0 +1,11 @@
+import { MillraceError } from '../lib/index.ts';
+
+/** An error of the person at the keyboard: `why` is the whole message. Code `MR_ERR_USAGE`. */
+export function usageError(why: string, cause?: unknown): MillraceError {
+  return new MillraceError('MR_ERR_USAGE', { why }, { cause });
+}
+
+/** Whether wrong usage is what ended a command. */
+export function isUsageError(error: unknown): boolean {
+  return error instanceof MillraceError && error.code === 'MR_ERR_USAGE';
+}

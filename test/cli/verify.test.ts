@@ -1,0 +1,74 @@
+import test from 'ava';
+import { main } from '../../cli/main.ts';
+import { copyOf } from '../disk/verify/copy.ts';
+import { fixture } from '../helpers/traces.ts';
+import { fakeContext } from './fake-context.ts';
+
+test('verify: status 0 and a verdict for a clean store, 1 for faults, 2 for wrong usage', async (t) => {
+  const run = async (...argv: string[]) => {
+    const context = fakeContext(t, ['verify', ...argv]);
+    return { status: await main(context), out: context.words('stdout'), err: context.words('stderr') };
+  };
+  const clean = await run(fixture('relay/rotation'));
+  t.is(clean.status, 0);
+  t.regex(clean.out, /\nclean: 2 traces, 6 packets\n$/);
+  t.regex(clean.out, /channel0_0 +1 +4096 +matching\n/);
+  const faulty = await run(fixture('traces/synth-fail-truncated'));
+  t.is(faulty.status, 1);
+  t.regex(faulty.out, /torn-tail +s0 at 125: the last 113 bytes/);
+  t.regex(faulty.out, /\n1 fault: 1 trace, 1 packet\n$/);
+  t.like(await run(), { status: 2, out: '' });
+  t.is((await run('a', 'b')).status, 2);
+  t.is((await run('--no-such-option', '.')).status, 2);
+  t.like(await run('no such directory'), { status: 1, out: '' });
+  t.regex((await run('--help')).out, /Exit status: 0 clean, 1 faults found/);
+});
+
+test('verify: what the tracer lost is told, and is no fault', async (t) => {
+  const context = fakeContext(t, ['verify', fixture('traces/synth-discarded')]);
+  t.is(await main(context), 0);
+  t.regex(context.words('stdout'), /lost by the tracer +events +packets\n/);
+});
+
+test('verify --json: one object a line, numbers exact', async (t) => {
+  const context = fakeContext(t, ['verify', '--json', fixture('traces/synth-discarded')]);
+  t.is(await main(context), 0);
+  const report = JSON.parse(context.words('stdout'));
+  t.is(report.clean, true);
+  t.deepEqual(report.faults, []);
+  t.is(report.traces[0].uuid, '2a6422d0-6cee-11e0-8c08-cb07d7b3a564');
+  t.is(typeof report.streams[0].eventsDiscarded, 'number');
+});
+
+test('verify --repair: says what it will do, does it, and looks again', async (t) => {
+  const copy = copyOf(t, fixture('traces/synth-fail-truncated'));
+  const context = fakeContext(t, ['verify', '--repair', copy.directory]);
+  t.is(await main(context), 0);
+  const words = context.words('stdout');
+  const order = [
+    '1 fault:',
+    'will cut s0 from 238 to 125 bytes',
+    'done: cut s0 from 238 to 125 bytes',
+    'clean:',
+  ];
+  const places = order.map((each) => words.indexOf(each));
+  t.deepEqual(
+    places,
+    places.toSorted((a, b) => a - b),
+  );
+  t.true(
+    places.every((place) => place >= 0),
+    words,
+  );
+
+  const again = fakeContext(t, ['verify', '--repair', '--json', copy.directory]);
+  t.is(await main(again), 0);
+  t.deepEqual(JSON.parse(again.words('stdout')).plan, []);
+});
+
+test('verify --repair: faults that cannot be mended cost status 1', async (t) => {
+  const copy = copyOf(t, fixture('traces/synth-fail-magic'));
+  const context = fakeContext(t, ['verify', '--repair', copy.directory]);
+  t.is(await main(context), 1);
+  t.regex(context.words('stdout'), /nothing to repair\n$/);
+});
