@@ -1,0 +1,5 @@
+import test from 'ava';
+import { registerScenarios } from './helpers/alike.ts';
+import { layouts } from './scenarios/layouts.ts';
+
+registerScenarios(test, layouts);
