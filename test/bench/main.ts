@@ -1,0 +1,31 @@
+/** Program: runs one bench by name. The benches compare millrace with its peers on this machine. */
+import { relayBench, usage as relayUsage } from './relay.ts';
+import { rotationBench, usage as rotationUsage } from './rotation.ts';
+
+const benches: Readonly<Record<string, { run: (argv: string[]) => Promise<void>; usage: string }>> = {
+  relay: { run: relayBench, usage: relayUsage },
+  rotation: { run: rotationBench, usage: rotationUsage },
+};
+
+const [name = '', ...argv] = process.argv.slice(2);
+const bench = benches[name];
+
+// A bench cleans up in its 'exit' handler, which a signal alone would not reach.
+process.once('SIGINT', () => process.exit(130));
+process.once('SIGTERM', () => process.exit(143));
+
+if (bench === undefined) {
+  console.error(
+    `usage:\n${Object.values(benches)
+      .map((row) => `  ${row.usage}`)
+      .join('\n')}`,
+  );
+  process.exitCode = 2;
+} else {
+  try {
+    await bench.run(argv);
+  } catch (error) {
+    console.error(`bench ${name}: ${error instanceof Error ? error.message : String(error)}`);
+    process.exitCode = 1;
+  }
+}
