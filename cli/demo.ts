@@ -7,7 +7,7 @@ import { accessSync, constants, mkdtempSync, readdirSync, readFileSync, statSync
 import { tmpdir } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createRelay, limits, loadCapture, type ReplayReport, why } from '../lib/index.ts';
+import { createRelay, loadCapture, type ReplayReport, relayOptions, why } from '../lib/index.ts';
 
 const [recording = fileURLToPath(new URL('../../fixtures/relay/ust-plain', import.meta.url))] =
   process.argv.slice(2);
@@ -20,22 +20,7 @@ function say(what: string, text: string): void {
 
 /** Streams the recording into a relay that stores below `outputPath`. */
 async function play(outputPath: string): Promise<ReplayReport> {
-  const any = { host: '127.0.0.1', port: 0 };
-  const relay = createRelay({
-    outputPath,
-    groupOutputBy: 'host',
-    control: any,
-    data: any,
-    live: any,
-    disallowClear: false,
-    keepAlive: { enabled: false, idleTimeS: -1, probeIntervalS: -1, maxProbeCount: -1 },
-    socketTimeoutMs: 0,
-    fdPoolSize: 1000,
-    durability: 'none',
-    syncIntervalMs: 1000,
-    keepFreeBytes: limits.metadataReserveBytes,
-    limits,
-  });
+  const relay = createRelay(relayOptions(outputPath));
   await relay.start();
   const { control, data } = relay.addresses;
   say('relay', `listens on ${control.host}, control port ${control.port}, data port ${data.port}`);

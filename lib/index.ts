@@ -22,6 +22,7 @@ export {
 } from './network/control-socket.ts';
 export { type HealthServer, type HealthSocketOptions, serveHealth } from './network/health-socket.ts';
 export { notifyManager } from './os/notify.ts';
+export { relayOptions } from './relay/defaults.ts';
 export { healthBit } from './relay/health.ts';
 export type * from './relay/options.ts';
 export { createRelay } from './relay/server.ts';

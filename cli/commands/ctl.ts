@@ -1,4 +1,5 @@
 import { askControl } from '../../lib/index.ts';
+import { helpOption, jsonOption } from '../common-options.ts';
 import type { Command, Context } from '../context.ts';
 import { helpText } from '../help.ts';
 import { applyOption, type Option, parseOptions } from '../options.ts';
@@ -9,27 +10,9 @@ interface CtlSettings {
   json: boolean;
 }
 
-const section = 'Options';
-
 const optionTable: readonly Option<CtlSettings>[] = [
-  {
-    name: 'json',
-    short: 'j',
-    section,
-    help: 'Print the answer as one line of JSON, words included.',
-    set: (settings, on) => {
-      settings.json = on;
-    },
-  },
-  {
-    name: 'help',
-    short: 'h',
-    section,
-    help: 'Show this help.',
-    set: (settings, on) => {
-      settings.help = on;
-    },
-  },
+  jsonOption('Print the answer as one line of JSON, words included.'),
+  helpOption(),
 ];
 
 /** Sends one command to a control socket. */

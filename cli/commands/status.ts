@@ -6,6 +6,7 @@ import {
   type RelayStatus,
   type StatusSample,
 } from '../../lib/index.ts';
+import { helpOption, jsonOption, section } from '../common-options.ts';
 import type { Command, Context } from '../context.ts';
 import { helpText } from '../help.ts';
 import { applyOption, type Option, parseOptions, parseWhole } from '../options.ts';
@@ -20,18 +21,8 @@ interface StatusSettings {
   intervalMs: number;
 }
 
-const section = 'Options';
-
 const optionTable: readonly Option<StatusSettings>[] = [
-  {
-    name: 'json',
-    short: 'j',
-    section,
-    help: 'Print the status as JSON, with --watch one object a line.',
-    set: (settings, on) => {
-      settings.json = on;
-    },
-  },
+  jsonOption('Print the status as JSON, with --watch one object a line.'),
   {
     name: 'watch',
     short: 'w',
@@ -52,15 +43,7 @@ const optionTable: readonly Option<StatusSettings>[] = [
       settings.intervalMs = parseWhole(value, 10, 86_400_000, 'ms');
     },
   },
-  {
-    name: 'help',
-    short: 'h',
-    section,
-    help: 'Show this help.',
-    set: (settings, on) => {
-      settings.help = on;
-    },
-  },
+  helpOption(),
 ];
 
 /** Shows what a running relay does. */

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { loadVerify, type VerifyOptions, type VerifyReport } from '../../lib/index.ts';
+import { helpOption, jsonOption, section } from '../common-options.ts';
 import type { Command, Context } from '../context.ts';
 import { helpText } from '../help.ts';
 import { applyOption, type Option, parseOptions } from '../options.ts';
@@ -12,18 +13,10 @@ interface VerifySettings {
   repair: boolean;
 }
 
-const section = 'Options';
-
 const optionTable: readonly Option<VerifySettings>[] = [
-  {
-    name: 'json',
-    short: 'j',
-    section,
-    help: 'Print what was found as JSON, one object a line; with --repair a second one for what was done.',
-    set: (settings, on) => {
-      settings.json = on;
-    },
-  },
+  jsonOption(
+    'Print what was found as JSON, one object a line; with --repair a second one for what was done.',
+  ),
   {
     name: 'repair',
     section,
@@ -32,15 +25,7 @@ const optionTable: readonly Option<VerifySettings>[] = [
       settings.repair = on;
     },
   },
-  {
-    name: 'help',
-    short: 'h',
-    section,
-    help: 'Show this help.',
-    set: (settings, on) => {
-      settings.help = on;
-    },
-  },
+  helpOption(),
 ];
 
 /** Checks what is stored, and mends it. */

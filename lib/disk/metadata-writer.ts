@@ -9,7 +9,7 @@ import { tell } from '../telemetry.ts';
 import { AppendFile, zeroRanges } from './append-file.ts';
 import { Ledger } from './ledger.ts';
 import type { StoreContext } from './store-context.ts';
-import type { TraceChunk } from './trace-chunk.ts';
+import { pathIn, type TraceChunk } from './trace-chunk.ts';
 
 /** One file, which may still be written when the next one has begun. */
 interface MetadataFile {
@@ -45,7 +45,7 @@ export class MetadataWriter {
   }
 
   get path(): string {
-    return [this.#chunk?.path ?? '', ...this.#components].filter((part) => part !== '').join('/');
+    return pathIn(this.#chunk, this.#components);
   }
 
   get failed(): MillraceError | undefined {

@@ -14,7 +14,7 @@ import { zeroRanges } from './append-file.ts';
 import { isAfter, Ledger } from './ledger.ts';
 import { HalfPackets, type Packet } from './packets.ts';
 import type { StoreContext } from './store-context.ts';
-import type { TraceChunk } from './trace-chunk.ts';
+import { pathIn, type TraceChunk } from './trace-chunk.ts';
 import { Tracefile, type TracefileOwner } from './tracefile.ts';
 
 /** A change of trace chunks that waits for packets. */
@@ -81,7 +81,7 @@ export class StreamWriter implements TracefileOwner {
 
   /** Directory of its CTF trace, relative to the output directory. */
   get path(): string {
-    return [this.#chunk?.path ?? '', ...this.#components].filter((part) => part !== '').join('/');
+    return pathIn(this.#chunk, this.#components);
   }
 
   get failed(): MillraceError | undefined {

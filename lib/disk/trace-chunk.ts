@@ -245,3 +245,8 @@ export function initialPath(
   if (session.hasCurrent) return [newChunk];
   return session.hasRotated ? [name] : [];
 }
+
+/** A directory in a chunk, relative to the output directory; `chunk` undefined: what it is called in any chunk. */
+export function pathIn(chunk: TraceChunk | undefined, components: readonly string[]): string {
+  return [chunk?.path ?? '', ...components].filter((part) => part !== '').join('/');
+}

@@ -4,13 +4,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { replay } from '../../lib/capture/replayer.ts';
-import { limits } from '../../lib/limits.ts';
+import { relayOptions } from '../../lib/relay/defaults.ts';
 import { createRelay } from '../../lib/relay/server.ts';
 
 process.env.TZ = 'UTC'; // trace chunks are named by local time, and these were recorded in UTC
 
 const folder = fileURLToPath(new URL('../../../fixtures/relay', import.meta.url));
-const anyPort = { host: '127.0.0.1', port: 0 };
 
 function filesBelow(path: string): Map<string, string> {
   const files = readdirSync(path, { recursive: true, encoding: 'utf8' }).filter((name) =>
@@ -26,21 +25,7 @@ for (const entry of readdirSync(folder, { withFileTypes: true })) {
   test(`replay of ${entry.name}: our relay answers as lttng-relayd did and stores what it stored`, async (t) => {
     const outputPath = mkdtempSync(join(tmpdir(), 'millrace-recordings-'));
     t.teardown(() => rmSync(outputPath, { recursive: true }));
-    const relay = createRelay({
-      outputPath,
-      groupOutputBy: 'host',
-      control: anyPort,
-      data: anyPort,
-      live: anyPort,
-      disallowClear: false,
-      keepAlive: { enabled: false, idleTimeS: -1, probeIntervalS: -1, maxProbeCount: -1 },
-      socketTimeoutMs: 0,
-      fdPoolSize: 1000,
-      durability: 'none',
-      syncIntervalMs: 1000,
-      keepFreeBytes: limits.metadataReserveBytes,
-      limits,
-    });
+    const relay = createRelay(relayOptions(outputPath));
     await relay.start();
     t.teardown(() => relay.destroy());
     const { control, data } = relay.addresses;

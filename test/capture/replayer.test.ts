@@ -9,7 +9,7 @@ import test, { type ExecutionContext } from 'ava';
 import { encodeUtterance } from '../../lib/capture/conversation.ts';
 import { replay } from '../../lib/capture/replayer.ts';
 import { createLogFile, type LogEntry } from '../../lib/disk/log-writer.ts';
-import { limits } from '../../lib/limits.ts';
+import { relayOptions } from '../../lib/relay/defaults.ts';
 import { createRelay } from '../../lib/relay/server.ts';
 
 const fixture = fileURLToPath(new URL('../../../fixtures/relay/ust-plain/', import.meta.url));
@@ -39,22 +39,7 @@ test.serial(
       if (zone === undefined) delete process.env.TZ;
       else process.env.TZ = zone;
     });
-    const any = { host, port: 0 };
-    const relay = createRelay({
-      outputPath,
-      groupOutputBy: 'host',
-      control: any,
-      data: any,
-      live: any,
-      disallowClear: false,
-      keepAlive: { enabled: false, idleTimeS: -1, probeIntervalS: -1, maxProbeCount: -1 },
-      socketTimeoutMs: 0,
-      fdPoolSize: 1000,
-      durability: 'none',
-      syncIntervalMs: 1000,
-      keepFreeBytes: limits.metadataReserveBytes,
-      limits,
-    });
+    const relay = createRelay(relayOptions(outputPath));
     await relay.start();
     const { control, data } = relay.addresses;
     const report = await replay({ path: join(fixture, 'conversation.mrlog'), control, data });

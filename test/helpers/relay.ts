@@ -4,7 +4,14 @@ import { mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { createRelay, type Limits, limits, type Relay, type RelayOptions } from '../../lib/index.ts';
+import {
+  createRelay,
+  type Limits,
+  limits,
+  type Relay,
+  type RelayOptions,
+  relayOptions,
+} from '../../lib/index.ts';
 import { type Told, toldChannel } from '../../lib/telemetry.ts';
 
 // Directory names hold local time; expectations are written in UTC.
@@ -13,8 +20,6 @@ process.env.TZ = 'UTC';
 export interface TestRelayOptions extends Partial<Omit<RelayOptions, 'limits'>> {
   limits?: Partial<Limits>;
 }
-
-const anyPort = { host: '127.0.0.1', port: 0 };
 
 /** A relay under test. */
 export class TestRelay {
@@ -28,23 +33,9 @@ export class TestRelay {
 
   private constructor(options: TestRelayOptions, outputPath: string) {
     this.outputPath = outputPath;
-    const noKeepAlive = { enabled: false, idleTimeS: 0, probeIntervalS: 0, maxProbeCount: 0 };
-    this.relay = createRelay({
-      outputPath,
-      groupOutputBy: 'host',
-      control: anyPort,
-      data: anyPort,
-      live: anyPort,
-      disallowClear: false,
-      keepAlive: noKeepAlive,
-      socketTimeoutMs: 0,
-      fdPoolSize: 1024,
-      durability: 'none',
-      syncIntervalMs: 200,
-      keepFreeBytes: limits.metadataReserveBytes,
-      ...options,
-      limits: { ...limits, ...options.limits },
-    });
+    this.relay = createRelay(
+      relayOptions(outputPath, { syncIntervalMs: 200, ...options, limits: { ...limits, ...options.limits } }),
+    );
     toldChannel.subscribe(this.#listener);
   }
 
