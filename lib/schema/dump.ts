@@ -52,7 +52,7 @@ export function dumpFields(
 
 function sizeOf(type: Shape, lengths: ReadonlyMap<string, number>, remaining: number): number {
   if (type.kind === 'rest') return remaining;
-  if (type.kind === 'sizedString') return lengths.get(type.lengthField) ?? 0;
+  if (type.kind === 'sizedString' || type.kind === 'text') return lengths.get(type.lengthField) ?? 0;
   return fixedSizeOf(type) ?? 0;
 }
 
@@ -86,6 +86,8 @@ function show(
       const name = printable(bytes.toString('utf8', 0, nul < 0 ? bytes.length : nul));
       return { text: ` = ${JSON.stringify(name)}${nul < 0 ? ' without NUL' : ''}` };
     }
+    case 'text':
+      return { text: ` = ${JSON.stringify(printable(bytes.toString('utf8')))}` };
     case 'bytes':
       return { text: '' };
     case 'padding':

@@ -99,6 +99,13 @@ export function generateDecoder<T>({ name: where, fields, endian, exact }: Layou
         lines.push(`p += ${length}; q = b.byteOffset + p;`);
         break;
       }
+      case 'text': {
+        const length = `$${type.lengthField}`;
+        lines.push(`p += ${offset};`);
+        set(call('readText', where, name, 'b', 'p', 'end', length, type.maxBytes));
+        lines.push(`p += ${length}; q = b.byteOffset + p;`);
+        break;
+      }
       case 'list': {
         const of = `types[${i}].of`;
         lines.push(`p += ${offset};`);
@@ -178,6 +185,10 @@ export function generateEncoder<T>({ name: where, fields, endian }: Layout): Enc
         lines.push(type.optional ? `if (${value} !== undefined) p += ${written};` : `p += ${written};`);
         break;
       }
+      case 'text':
+        lines.push(`p += ${offset};`);
+        lines.push(`p += ${call('writeText', where, name, value, 'b', 'p', type.maxBytes)};`);
+        break;
       case 'list':
         lines.push(
           `p = ${call('writeList', where, name, value, 'b', `p + ${offset}`, `types[${i}].of`, type.max)};`,
@@ -213,5 +224,7 @@ function integerSource(
   if (type.constant !== undefined) return literal(type);
   if (type.flag) return `v.${name} ? 1 : 0`;
   if (counted === undefined) return `v.${name}`;
-  return counted.type.kind === 'list' ? `v.${counted.name}.length` : `r.sizedLength(v.${counted.name})`;
+  const from = `v.${counted.name}`;
+  if (counted.type.kind === 'list') return `${from}.length`;
+  return counted.type.kind === 'text' ? `r.textLength(${from})` : `r.sizedLength(${from})`;
 }

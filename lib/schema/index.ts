@@ -1,5 +1,6 @@
 /** The room's door: declare layouts with these. */
 export { narrow } from './narrow.ts';
+export { neededBytes } from './size.ts';
 export { struct } from './struct.ts';
 export {
   bytes,
@@ -17,6 +18,7 @@ export {
   type Struct,
   sizedString,
   type Type,
+  text,
   u8,
   u16,
   u32,

@@ -81,6 +81,23 @@ export function readSizedString(
   return text(string.subarray(0, -1), where, field);
 }
 
+/** The string of `length` bytes that has no NUL behind it, and none in it. */
+export function readText(
+  bytes: Buffer,
+  at: number,
+  end: number,
+  length: number,
+  max: number,
+  where: string,
+  field: string,
+): string {
+  if (length > max) throw long(`${where}: ${field}`, max, length);
+  if (length > end - at) throw short(`${where}: ${field}`, length, end - at);
+  const string = bytes.subarray(at, at + length);
+  if (string.includes(0)) throw badString(where, field);
+  return text(string, where, field);
+}
+
 /** `count` structs. Their least size is compared with the bytes there are before anything is allocated. */
 export function readList(
   bytes: Buffer,
@@ -140,6 +157,26 @@ export function writeString(
   bytes.write(value, at, 'utf8');
   bytes[at + length] = 0;
   return length + 1;
+}
+
+/** Writes a string without a NUL behind it, and returns the bytes written. */
+export function writeText(
+  value: unknown,
+  bytes: Buffer,
+  at: number,
+  max: number,
+  where: string,
+  field: string,
+): number {
+  if (typeof value !== 'string' || value.includes('\0')) throw badString(where, field);
+  const length = Buffer.byteLength(value);
+  if (length > max) throw long(`${where}: ${field}`, max, length);
+  return bytes.write(value, at, 'utf8');
+}
+
+/** Bytes of a string that has no NUL. */
+export function textLength(value: string): number {
+  return Buffer.byteLength(value);
 }
 
 /** Writes exactly `size` bytes. */

@@ -54,6 +54,13 @@ export interface SizedString<L extends string = string> {
   readonly optional: boolean;
 }
 
+/** Text without a NUL; `maxBytes` counts as the length field does. */
+export interface Text<L extends string = string> {
+  readonly kind: 'text';
+  readonly lengthField: L;
+  readonly maxBytes: number;
+}
+
 export interface List<L extends string = string> {
   readonly kind: 'list';
   readonly lengthField: L;
@@ -66,7 +73,7 @@ export interface Rest {
 }
 
 /** Every type there is. */
-export type Shape = Integer | Optional | Bytes | Padding | FixedString | SizedString | List | Rest;
+export type Shape = Integer | Optional | Bytes | Padding | FixedString | SizedString | Text | List | Rest;
 
 /** A shape together with the TypeScript type of its decoded value. */
 export type Type<T, S extends Shape = Shape> = S & Carries<T>;
@@ -193,6 +200,14 @@ export function optionalString<const L extends string>(
   { max }: { max: number },
 ): Type<string | undefined, SizedString<L>> {
   return { kind: 'sizedString', lengthField, maxBytes: max, optional: true };
+}
+
+/** A string without a NUL whose length is in an earlier field; it may be empty. `max`: bytes allowed. */
+export function text<const L extends string>(
+  lengthField: L,
+  { max }: { max: number },
+): Type<string, Text<L>> {
+  return { kind: 'text', lengthField, maxBytes: max };
 }
 
 /** Structs one after the other, as many as an earlier field says; `max`: how many are allowed. */

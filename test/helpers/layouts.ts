@@ -30,6 +30,8 @@ function arbitraryOfType(type: Shape): fc.Arbitrary<unknown> {
       return text(type.maxBytes);
     case 'sizedString':
       return type.optional ? fc.option(text(type.maxBytes), { nil: undefined }) : text(type.maxBytes);
+    case 'text':
+      return text(type.maxBytes);
     case 'list':
       return fc.array(arbitraryOf(type.of), { maxLength: Math.min(type.max, 8) });
     case 'padding':

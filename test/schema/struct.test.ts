@@ -8,12 +8,14 @@ import {
   i64,
   list,
   narrow,
+  neededBytes,
   optional,
   optionalString,
   padding,
   rest,
   sizedString,
   struct,
+  text,
   u8,
   u16,
   u32,
@@ -200,6 +202,69 @@ test('sizedString: refuses what is empty, too long, beyond the end, unterminated
     codeOf(() => named.decode(hex('00000003 ff6100'))),
     'MR_ERR_WIRE_STRING',
   );
+});
+
+const titled = struct('titled', [
+  ['length', u16, ''],
+  ['title', text('length', { max: 4 }), ''],
+  ['next', u8, ''],
+]);
+
+test('text: is as long as it is said, may be empty, has no NUL', (t) => {
+  t.deepEqual(titled.decode(hex('0004 61c3a962 07')), { title: 'aéb', next: 7 });
+  t.deepEqual(titled.decode(hex('0000 07')), { title: '', next: 7 });
+  t.deepEqual(titled.encode({ title: 'aéb', next: 7 }), hex('0004 61c3a962 07'));
+  t.deepEqual(titled.encode({ title: '', next: 7 }), hex('0000 07'));
+  const refused: [string, string][] = [
+    ['0005 6161616161 07', 'MR_ERR_WIRE_LONG'],
+    ['ffff', 'MR_ERR_WIRE_LONG'],
+    ['0003 6161', 'MR_ERR_WIRE_SHORT'],
+    ['0002 6100 07', 'MR_ERR_WIRE_STRING'],
+    ['0001 ff 07', 'MR_ERR_WIRE_STRING'],
+  ];
+  for (const [bytes, code] of refused)
+    t.is(
+      codeOf(() => titled.decode(hex(bytes))),
+      code,
+      bytes,
+    );
+  t.is(
+    codeOf(() => titled.encode({ title: 'aaaaa', next: 0 })),
+    'MR_ERR_WIRE_LONG',
+  );
+  t.is(
+    codeOf(() => titled.encode({ title: 'a\0', next: 0 })),
+    'MR_ERR_WIRE_STRING',
+  );
+});
+
+test('neededBytes: tells more with every byte, never too much, and exactly once all is there', (t) => {
+  const listed = struct('listed', [
+    ['count', u8, ''],
+    ['titles', list('count', titled, { max: 3 }), ''],
+    ['nameLength', u8, 'bytes with NUL'],
+    ['name', sizedString('nameLength', { max: 8 }), ''],
+  ]);
+  // Cut by hand: 2 titles, one of them empty; a name.
+  const all = hex('02 0004 61c3a962 07 0000 08 03 733100');
+  t.is(all.length, 15);
+  for (const layout of [listed, everything]) {
+    const bytes = layout === everything ? whole.subarray(0, -2) : all;
+    let before = 0;
+    for (let size = 0; size < bytes.length; size += 1) {
+      const needed = neededBytes(layout, Buffer.concat([hex('ff'), bytes]), 1, 1 + size);
+      t.true(needed > size && needed <= bytes.length && needed >= before, `${needed} for ${size} bytes`);
+      before = needed;
+    }
+    t.is(neededBytes(layout, Buffer.concat([bytes, hex('ffff')]), 0, bytes.length + 2), bytes.length);
+  }
+  t.is(neededBytes(item, hex(''), 0, 0), 10);
+  for (const hostile of ['04', '01 ffff 00', '00 ff'])
+    t.is(
+      codeOf(() => neededBytes(listed, hex(hostile), 0, hex(hostile).length)),
+      'MR_ERR_WIRE_LONG',
+      hostile,
+    );
 });
 
 test('fixedString: ends at the first NUL within the field, whatever follows it', (t) => {
