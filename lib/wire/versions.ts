@@ -1,4 +1,4 @@
-import type { Struct } from '../../schema/index.ts';
+import type { Struct } from '../schema/index.ts';
 
 /** Layouts of one message, each with the negotiated minor from which it is used; oldest first. */
 export type Versions = readonly (readonly [sinceMinor: number, layout: Struct<object>])[];

@@ -1,9 +1,9 @@
 import { relayRet } from '../../errors.ts';
 import type { Struct } from '../../schema/index.ts';
+import { layoutAt } from '../versions.ts';
 import { type CommandName, commandRows, type ReplyOf, type RequestOf } from './commands.ts';
 import { requestHeader } from './headers.ts';
 import { genericReply } from './reply.ts';
-import { layoutAt } from './versions.ts';
 
 /**
  * The layout of a request at a negotiated minor. `payloadBytes`: size of the payload, by which the three forms of

@@ -3,6 +3,7 @@
  * read these rows. Source: relay-protocol, "Command table".
  */
 import type { Struct, Value } from '../../schema/index.ts';
+import { always, type Superset, type Versions } from '../versions.ts';
 import * as chunk from './chunk.ts';
 import * as metadata from './metadata.ts';
 import * as pending from './pending.ts';
@@ -10,7 +11,6 @@ import { genericReply } from './reply.ts';
 import * as index from './send-index.ts';
 import * as session from './session.ts';
 import * as stream from './stream.ts';
-import { always, type Superset, type Versions } from './versions.ts';
 
 interface Row {
   readonly code: number;

@@ -1,9 +1,9 @@
 /** Conversations as annotated hex, for people. Nothing here refuses bytes: broken ones are why one looks. */
 
+import { layoutAt } from '../versions.ts';
 import { replyLayout } from './codec.ts';
 import { type CommandName, relayCommands } from './commands.ts';
 import { requestHeader } from './headers.ts';
-import { layoutAt } from './versions.ts';
 
 /** One request, header and payload, at a negotiated minor. `bytes` may be truncated. Ends without a newline. */
 export function dumpRequest(bytes: Buffer, minor: number): string {

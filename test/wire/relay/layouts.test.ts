@@ -9,7 +9,7 @@ import {
   requestLayout,
 } from '../../../lib/wire/relay/index.ts';
 import { codeOf, hex } from '../../helpers/hex.ts';
-import { arbitraryOf, mutationsOf } from '../../helpers/layouts.ts';
+import { testLayouts } from '../../helpers/layout-tests.ts';
 
 const layouts = new Map<string, Struct<object>>(
   [
@@ -97,48 +97,7 @@ test('relay layouts: fields lie at the offsets of the reference', (t) => {
     t.is(layouts.get(layout)?.offsetOf(field), offset, `${layout}.${field}`);
 });
 
-for (const [name, layout] of layouts) {
-  const runs = name.startsWith('addStream2_2') || name === 'addStream' ? 20 : 100;
-
-  test(`relay ${name}: every value comes back from its bytes`, (t) => {
-    fc.assert(
-      fc.property(arbitraryOf(layout), (value) => {
-        const bytes = layout.encode(value);
-        t.is(bytes.length, layout.sizeOf(value));
-        t.deepEqual(layout.decode(bytes), value);
-        t.notRegex(layout.dump(bytes), /missing/);
-      }),
-      { numRuns: runs },
-    );
-    t.pass();
-  });
-
-  test(`relay ${name}: hostile bytes give a MillraceError or a value, nothing else`, (t) => {
-    fc.assert(
-      fc.property(arbitraryOf(layout), (value) => {
-        for (const { what, bytes } of mutationsOf(layout, layout.encode(value))) {
-          const code = codeOf(() => layout.decode(bytes));
-          if (what.startsWith('cut') || what.startsWith('without')) t.truthy(code, `${what} was accepted`);
-          t.notThrows(() => layout.dump(bytes), what);
-        }
-      }),
-      { numRuns: runs },
-    );
-    t.pass();
-  });
-
-  test(`relay ${name}: random bytes give a MillraceError or a value, nothing else`, (t) => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: layout.minSizeBytes + 64 }), (array) => {
-        const bytes = Buffer.from(array);
-        codeOf(() => layout.decode(bytes));
-        t.notThrows(() => layout.dump(bytes));
-      }),
-      { numRuns: runs },
-    );
-    t.pass();
-  });
-}
+testLayouts('relay', layouts);
 
 test('relay requests: random conversations can be dumped', (t) => {
   fc.assert(

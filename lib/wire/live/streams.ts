@@ -1,0 +1,46 @@
+/** ATTACH_SESSION, GET_NEW_STREAMS. */
+import { limits } from '../../limits.ts';
+import { fixedString, list, struct, u32, u64 } from '../../schema/index.ts';
+
+export const attachSession = struct('attachSession', [
+  ['sessionId', u64, 'relay session id'],
+  ['offset', u64, 'ignored, 0 when sent'],
+  ['seek', u32, 'seeks'],
+]);
+
+/** Where each stream begins that is there when a viewer attaches; later ones begin at their beginning. */
+export const seeks = { beginning: 1, last: 2 } as const;
+
+/** Streams of one `ctfTraceId` are one CTF trace; they have the same path. */
+export const viewerStream = struct('viewerStream', [
+  ['streamId', u64, 'relay handle'],
+  ['ctfTraceId', u64, 'CTF trace id'],
+  ['metadataFlag', u32, '1 = metadata stream'],
+  ['pathName', fixedString(4096), 'text', 'of the CTF trace'],
+  ['channelName', fixedString(255), 'text', '`CHANNEL_CPU` or `metadata`'],
+]);
+
+const streams = [
+  ['streamCount', u32, 'streams', '0 unless ok'],
+  ['streams', list('streamCount', viewerStream, { max: limits.streamsPerSession }), 'viewerStream'],
+] as const;
+
+export const attachSessionReply = struct('attachSessionReply', [['status', u32, 'attachStatus'], ...streams]);
+
+export const attachStatus = {
+  ok: 1,
+  already: 2,
+  unknown: 3,
+  notLive: 4,
+  seekError: 5,
+  noViewerSession: 6,
+} as const;
+
+export const getNewStreams = struct('getNewStreams', [['sessionId', u64, 'relay session id']]);
+
+export const getNewStreamsReply = struct('getNewStreamsReply', [
+  ['status', u32, 'newStreamsStatus'],
+  ...streams,
+]);
+
+export const newStreamsStatus = { ok: 1, noNew: 2, error: 3, hangUp: 4 } as const;
