@@ -5,7 +5,9 @@ export function usageError(why: string, cause?: unknown): MillraceError {
   return new MillraceError('MR_ERR_USAGE', { why }, { cause });
 }
 
+const usageCodes: ReadonlySet<string> = new Set(['MR_ERR_USAGE', 'MR_ERR_NETWORK_URI']);
+
 /** Whether wrong usage is what ended a command. */
 export function isUsageError(error: unknown): boolean {
-  return error instanceof MillraceError && error.code === 'MR_ERR_USAGE';
+  return error instanceof MillraceError && usageCodes.has(error.code);
 }

@@ -74,6 +74,7 @@ const rows = {
     scope: 'connection',
     text: '{peer} refused: {got} connections that belong to no session, at most {expected}',
   },
+  MR_ERR_NETWORK_URI: { scope: 'process', text: '"{uri}": {why} (at character {position})' },
   MR_ERR_CONTROL_COMMAND: { scope: 'message', text: 'control socket: {command}: {why}' },
   MR_ERR_CONTROL_SOCKET: { scope: 'process', text: 'control socket {path}: {why}' },
   // disk

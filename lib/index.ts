@@ -21,6 +21,9 @@ export {
   serveControl,
 } from './network/control-socket.ts';
 export { type HealthServer, type HealthSocketOptions, serveHealth } from './network/health-socket.ts';
+export { parseHops, type RelayTarget, relayTarget } from './network/relay-target.ts';
+export { parseLiveUri, parseUri, type Uri } from './network/uri.ts';
+export { defaultPorts, UriText } from './network/uri-parts.ts';
 export { notifyManager } from './os/notify.ts';
 export { relayOptions } from './relay/defaults.ts';
 export { healthBit } from './relay/health.ts';

@@ -5,7 +5,7 @@
  */
 import { lookup } from 'node:dns/promises';
 import { isIPv4, isIPv6 } from 'node:net';
-import type { ListenAddress } from '../../lib/index.ts';
+import { type ListenAddress, UriText } from '../../lib/index.ts';
 import { usageError } from '../usage.ts';
 
 export interface ListenUrl {
@@ -24,46 +24,15 @@ const families: ReadonlyMap<string, 4 | 6> = new Map([
   ['net6', 6],
 ]);
 
-/** Reads one URL; `defaultPort` where it names none. Throws `MR_ERR_USAGE` with reason and position. */
+/** Reads one URL; `defaultPort` where it names none. Throws `MR_ERR_NETWORK_URI` with reason and position. */
 export function parseListenUrl(url: string, defaultPort: number): ListenUrl {
-  const fail = (at: number, why: string): never => {
-    throw usageError(`"${url}": ${why} (at character ${at + 1})`);
-  };
-  const protocol = /^([a-z0-9+]+):\/\//i.exec(url)?.[1];
-  const family = families.get(protocol?.toLowerCase() ?? '');
-  if (protocol === undefined || family === undefined)
-    return fail(0, 'unknown protocol, expected tcp://, tcp4:// or tcp6://');
-  const start = protocol.length + 3;
-  const slash = url.indexOf('/', start);
-  const authority = url.slice(start, slash < 0 ? undefined : slash);
-  const { host, rest } = splitHost(authority, (at, why) => fail(start + at, why));
-  const restAt = start + authority.length - rest.length;
-  if (family === 4 && isIPv6(host)) fail(start, `${host} is an IPv6 address, write tcp6://[${host}]`);
-  if (family === 6 && isIPv4(host)) fail(start, `${host} is an IPv4 address, write tcp://${host}`);
-  if (rest === '' || rest === ':') return { family, host, port: defaultPort };
-  if (!rest.startsWith(':')) fail(restAt, `unexpected "${rest}" behind the address`);
-  if (!/^:\d+$/.test(rest)) fail(restAt + 1, `"${rest.slice(1)}" is no port number`);
-  const port = Number(rest.slice(1));
-  if (port > 65_535) fail(restAt + 1, `port ${port} is larger than 65535`);
+  const from = new UriText(url);
+  const scheme = from.scheme();
+  const family = families.get(scheme ?? '');
+  if (family === undefined) return from.fail('unknown protocol, expected tcp://, tcp4:// or tcp6://', 0);
+  const host = from.host(family, 'tcp');
+  const [port = defaultPort] = from.ports(1, 0);
   return { family, host, port };
-}
-
-function splitHost(
-  authority: string,
-  fail: (at: number, why: string) => never,
-): { host: string; rest: string } {
-  if (authority.startsWith('[')) {
-    const end = authority.indexOf(']');
-    if (end < 0) return fail(0, 'the bracket of the IPv6 address is not closed');
-    const host = authority.slice(1, end);
-    if (!isIPv6(host)) fail(1, `"${host}" is no IPv6 address`);
-    return { host, rest: authority.slice(end + 1) };
-  }
-  if (isIPv6(authority)) fail(0, `an IPv6 address stands in brackets: [${authority}]`);
-  const colon = authority.indexOf(':');
-  const host = colon < 0 ? authority : authority.slice(0, colon);
-  if (host === '') fail(0, 'no host name or address');
-  return { host, rest: colon < 0 ? '' : authority.slice(colon) };
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Every option of `millrace relay`: lttng-relayd's own, later releases' and ours. Source: relay-behaviour, "Options". */
 import { isAbsolute, resolve } from 'node:path';
+import { defaultPorts } from '../../lib/index.ts';
 import { type Option, parseBytes, parseWhole, parseWord } from '../options.ts';
 import { usageError } from '../usage.ts';
 import { parseListenUrl } from './listen-url.ts';
@@ -144,7 +145,7 @@ export const relayOptionTable: readonly Option<RelaySettings>[] = [
     help: 'Listen for control connections on URL.',
     default: 'tcp://0.0.0.0:5342',
     set: (settings, value) => {
-      settings.control = parseListenUrl(value, 5342);
+      settings.control = parseListenUrl(value, defaultPorts.control);
     },
   },
   {
@@ -155,7 +156,7 @@ export const relayOptionTable: readonly Option<RelaySettings>[] = [
     help: 'Listen for trace data on URL.',
     default: 'tcp://0.0.0.0:5343',
     set: (settings, value) => {
-      settings.data = parseListenUrl(value, 5343);
+      settings.data = parseListenUrl(value, defaultPorts.data);
     },
   },
   {
@@ -166,7 +167,7 @@ export const relayOptionTable: readonly Option<RelaySettings>[] = [
     help: 'Listen for live readers on URL.',
     default: 'tcp://localhost:5344',
     set: (settings, value) => {
-      settings.live = parseListenUrl(value, 5344);
+      settings.live = parseListenUrl(value, defaultPorts.live);
     },
   },
   {

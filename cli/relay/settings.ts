@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { type LogFormat, limits, type RelayOptions } from '../../lib/index.ts';
+import { defaultPorts, type LogFormat, limits, type RelayOptions } from '../../lib/index.ts';
 import type { Context } from '../context.ts';
 import { type ListenUrl, resolveListenUrl } from './listen-url.ts';
 
@@ -60,9 +60,9 @@ export function lttngHome({ env }: Pick<Context, 'env'>): string {
 export function defaultSettings(context: Context): RelaySettings {
   return {
     instead: undefined,
-    control: { family: 4, host: '0.0.0.0', port: 5342 },
-    data: { family: 4, host: '0.0.0.0', port: 5343 },
-    live: { family: 4, host: 'localhost', port: 5344 },
+    control: { family: 4, host: '0.0.0.0', port: defaultPorts.control },
+    data: { family: 4, host: '0.0.0.0', port: defaultPorts.data },
+    live: { family: 4, host: 'localhost', port: defaultPorts.live },
     outputPath: join(lttngHome(context), 'lttng-traces'),
     groupOutputBy: 'host',
     disallowClear: undefined,

@@ -1,5 +1,5 @@
-/** Where a socket listens or connects: TCP, or a Unix socket's path. */
-export type Address = { host: string; port: number; path?: never } | { path: string };
+/** Where a socket listens or connects: TCP, or a Unix socket's path. `family`: the IP version, where it matters. */
+export type Address = { host: string; port: number; family?: 4 | 6; path?: never } | { path: string };
 
 /** `[::1]:5342`, `relay:5342`, `/run/x.sock`: as it stands in log lines. */
 export function addressText(address: Address): string {

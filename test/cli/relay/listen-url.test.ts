@@ -44,7 +44,7 @@ for (const [url, family, host, port] of taken)
 
 for (const [url, message] of refused)
   test(`refuses "${url}" with reason and position`, (t) => {
-    t.throws(() => parseListenUrl(url, 5342), { code: 'MR_ERR_USAGE', message });
+    t.throws(() => parseListenUrl(url, 5342), { code: 'MR_ERR_NETWORK_URI', message });
   });
 
 test('localhost is one address of the family asked for', async (t) => {
