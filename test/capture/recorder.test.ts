@@ -133,6 +133,7 @@ test('recorder: a log that stands still holds the producer back', async (t) => {
   const target = {
     write: () => (stalled ? new Promise<void>((resolve) => taken.push(resolve)) : Promise.resolve()),
     close: () => Promise.resolve(),
+    destroy: () => Promise.resolve(),
   };
   const log = new LogWriter(() => Promise.resolve(target), { content: 'conversation' });
   const { producer } = await recorderFor(t, log, relay.port);
