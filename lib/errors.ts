@@ -164,6 +164,9 @@ const rows = {
   },
   MR_ERR_RELAY_UNSUPPORTED: { scope: 'connection', ret: relayRet.unknown, text: '{command}: {why}' },
   MR_ERR_RELAY_METADATA: { scope: 'connection', ret: relayRet.unknown, text: '{command}: {why}' },
+  // consumer
+  MR_ERR_CONSUMER_NO_TRACE: { scope: 'pipeline', text: '{path}: no trace can be read there: {why}' },
+  MR_ERR_CONSUMER_DAMAGE: { scope: 'stream', text: '{path}: {why}' },
   // capture
   MR_ERR_CAPTURE_MISMATCH: {
     scope: 'pipeline',

@@ -35,5 +35,8 @@ export { version } from './version.ts';
 /** Recording and replaying conversations. A relay that only serves does not wait for this to load. */
 export const loadCapture = () => import('./capture/index.ts');
 
+/** Sources of frames that lie in directories; likewise. */
+export const loadConsumer = () => import('./consumer/index.ts');
+
 /** Checking and mending stored traces; likewise. */
 export const loadVerify = () => import('./disk/verify/index.ts');

@@ -110,16 +110,21 @@ export class CommittedFile {
    */
   async read(startBytes: number, bytes: number): Promise<Buffer> {
     const buffer = Buffer.allocUnsafe(bytes);
-    for (let at = 0; at < bytes; ) {
+    await this.readInto(buffer, startBytes);
+    return buffer;
+  }
+
+  /** The same into memory of the caller's, which is filled whole. */
+  async readInto(buffer: Buffer, startBytes: number): Promise<void> {
+    for (let at = 0; at < buffer.length; ) {
       const { bytesRead } = await this.#handle
-        .read(buffer, at, bytes - at, startBytes + at)
+        .read(buffer, at, buffer.length - at, startBytes + at)
         .catch((cause: unknown) => {
           throw new MillraceError('MR_ERR_DISK_READ', { path: this.path, why: why(cause) }, { cause });
         });
       if (bytesRead === 0) throw new MillraceError('MR_ERR_DISK_CHANGED', { path: this.path });
       at += bytesRead;
     }
-    return buffer;
   }
 
   /** Whether the name still leads to this file: not to one that replaced it, and not to nothing. */

@@ -1,0 +1,2 @@
+/** The room's door. */
+export { type DirectorySourceOptions, directorySource } from './directory-source.ts';

@@ -1,0 +1,241 @@
+/**
+ * Takes packets from many streams in the order of their times, as many as fit one slab, and reads them into it with
+ * one read for each run of neighbours in a file: what leaves is in the order of time, and nothing is copied.
+ */
+import type { CommittedFile } from '../disk/committed-file.ts';
+import type { FrameBatch } from '../stage/batch.ts';
+import type { Frame, Index } from '../stage/frames.ts';
+import { lendSlab } from '../stage/generated-source.ts';
+import type { Slab, SlabPool, SlabQuota } from '../stage/slab.ts';
+import type { PacketCursor, SourcePacket } from './packet-cursor.ts';
+
+/** A stream whose packets are wanted. */
+export interface OpenStream {
+  readonly handle: number;
+  readonly cursor: PacketCursor;
+  /** Number of the next packet. */
+  next: bigint;
+  /** Of its last packet that was taken; undefined: none, or the tracer does not count. */
+  packetSeqNum: bigint | undefined;
+  /** Metadata of its trace that has been sent. */
+  metadataBytes: number;
+}
+
+/** Where packets are read to. */
+export interface SlabSource {
+  pool: SlabPool;
+  quota: SlabQuota;
+  signal: AbortSignal;
+}
+
+/** A packet that was taken from its stream. */
+interface Taken {
+  stream: OpenStream;
+  packet: SourcePacket;
+  netSeqNum: bigint;
+  /** Its place in the slab. */
+  start: number;
+}
+
+/** Neighbours in one file, which one read brings. */
+interface Run {
+  file: CommittedFile;
+  fromBytes: number;
+  start: number;
+  end: number;
+}
+
+const most = 1024;
+
+/** See the file's head. Cursors that are not at their end stay open. Errors of its methods: MR_ERR_DISK_READ, MR_ERR_DISK_CHANGED, the signal's reason. */
+export class PacketWindow {
+  readonly #slabs: SlabSource;
+  /** Streams that have a packet, the earliest first. */
+  readonly #waiting: OpenStream[] = [];
+  /** Streams without a packet, whose files may still have to be read. */
+  readonly #finished = new Set<OpenStream>();
+
+  constructor(slabs: SlabSource) {
+    this.#slabs = slabs;
+  }
+
+  /** Adds a stream; it leaves when it has no packet any more. */
+  async add(stream: OpenStream): Promise<void> {
+    if (stream.cursor.head === undefined) await stream.cursor.fill();
+    const { head } = stream.cursor;
+    if (head === undefined) this.#finished.add(stream);
+    else this.#insert(stream, head);
+  }
+
+  #insert(stream: OpenStream, head: SourcePacket): void {
+    const time = head.facts.timestampBeginCycles;
+    let [low, high] = [0, this.#waiting.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const other = (this.#waiting[middle] as OpenStream).cursor.head as SourcePacket;
+      if (other.facts.timestampBeginCycles <= time) low = middle + 1;
+      else high = middle;
+    }
+    this.#waiting.splice(low, 0, stream);
+  }
+
+  /** The next packets as frames; ends when no stream has one. `passed` is told of each that is whole. */
+  async *batches(passed: (stream: OpenStream, netSeqNum: bigint) => void): AsyncGenerator<FrameBatch, void> {
+    const { pool } = this.#slabs;
+    await this.#closeFinished();
+    while (this.#waiting.length > 0) {
+      const [first] = this.#waiting as [OpenStream];
+      const { sizeBytes } = first.cursor.head as SourcePacket;
+      if (sizeBytes > pool.slabBytes) yield* this.#inParts(this.#take(), passed);
+      else yield await this.#together(passed);
+    }
+  }
+
+  async #closeFinished(): Promise<void> {
+    const finished = [...this.#finished];
+    this.#finished.clear();
+    for (const { cursor } of finished) await cursor.close();
+  }
+
+  #take(): Taken {
+    const stream = this.#waiting.shift() as OpenStream;
+    const packet = stream.cursor.head as SourcePacket;
+    const netSeqNum = stream.next;
+    stream.next += 1n;
+    stream.packetSeqNum = packet.facts.packetSeqNum ?? stream.packetSeqNum;
+    stream.cursor.take();
+    return { stream, packet, netSeqNum, start: 0 };
+  }
+
+  async #together(passed: (stream: OpenStream, netSeqNum: bigint) => void): Promise<FrameBatch> {
+    const { pool, quota, signal } = this.#slabs;
+    const taken: Taken[] = [];
+    for (let bytes = 0; this.#waiting.length > 0 && taken.length < most; ) {
+      const next = (this.#waiting[0] as OpenStream).cursor.head as SourcePacket;
+      bytes += next.sizeBytes;
+      if (bytes > pool.slabBytes) break;
+      const one = this.#take();
+      taken.push(one);
+      const { head } = one.stream.cursor;
+      if (head === undefined) await this.add(one.stream);
+      else this.#insert(one.stream, head);
+    }
+    const runs = place(taken);
+    const slab = runs.length === 0 ? undefined : await lendSlab(pool, quota, signal);
+    try {
+      await readRuns(runs, slab);
+    } catch (error) {
+      slab?.release();
+      throw error;
+    }
+    for (const stream of new Set(taken.map((one) => one.stream))) await stream.cursor.closePassed();
+    await this.#closeFinished();
+    for (const { stream, netSeqNum } of taken) passed(stream, netSeqNum);
+    return { slab, frames: taken.flatMap(framesOf) };
+  }
+
+  /** A packet that no slab holds: each batch brings a part. */
+  async *#inParts(
+    { stream, packet, netSeqNum }: Taken,
+    passed: (stream: OpenStream, netSeqNum: bigint) => void,
+  ): AsyncGenerator<FrameBatch, void> {
+    const { pool, quota, signal } = this.#slabs;
+    const file = packet.file as CommittedFile;
+    for (let at = 0; at < packet.sizeBytes; at += pool.slabBytes) {
+      const end = Math.min(packet.sizeBytes - at, pool.slabBytes);
+      const last = at + end === packet.sizeBytes;
+      const slab = await lendSlab(pool, quota, signal);
+      try {
+        await file.readInto(slab.bytes.subarray(0, end), packet.offsetBytes + at);
+      } catch (error) {
+        slab.release();
+        throw error;
+      }
+      const frames: Frame[] = [
+        {
+          kind: 'data',
+          stream: stream.handle,
+          netSeqNum,
+          offsetBytes: at,
+          dataSizeBytes: packet.sizeBytes,
+          start: 0,
+          end,
+          last,
+          paddingSizeBytes: 0,
+        },
+      ];
+      if (last) {
+        frames.push(indexOf(stream, packet, netSeqNum));
+        passed(stream, netSeqNum);
+      }
+      yield { slab, frames };
+    }
+    await this.add(stream);
+    await stream.cursor.closePassed();
+    await this.#closeFinished();
+  }
+}
+
+/** Gives every packet its place in the slab, those of one stream side by side, and joins neighbours to runs. */
+function place(taken: readonly Taken[]): Run[] {
+  const streams = new Map<OpenStream, Taken[]>();
+  for (const one of taken) {
+    const own = streams.get(one.stream);
+    if (own === undefined) streams.set(one.stream, [one]);
+    else own.push(one);
+  }
+  const runs: Run[] = [];
+  let at = 0;
+  for (const packets of streams.values()) {
+    let run: Run | undefined;
+    for (const one of packets) {
+      const { file, offsetBytes, sizeBytes } = one.packet;
+      if (file === undefined) continue;
+      one.start = at;
+      at += sizeBytes;
+      if (run?.file === file && run.fromBytes + (run.end - run.start) === offsetBytes) run.end = at;
+      else {
+        run = { file, fromBytes: offsetBytes, start: one.start, end: at };
+        runs.push(run);
+      }
+    }
+  }
+  return runs;
+}
+
+async function readRuns(runs: readonly Run[], slab: Slab | undefined): Promise<void> {
+  if (slab === undefined) return;
+  const reads = runs.map(({ file, fromBytes, start, end }) =>
+    file.readInto(slab.bytes.subarray(start, end), fromBytes),
+  );
+  // Not one of them may still write into the slab when it goes home.
+  const failed = (await Promise.allSettled(reads)).find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
+}
+
+function framesOf({ stream, packet, netSeqNum, start }: Taken): Frame[] {
+  const index = indexOf(stream, packet, netSeqNum);
+  const { handle } = stream;
+  if (packet.file === undefined)
+    return [{ kind: 'lost', stream: handle, netSeqNum, cause: 'lost before it was stored', index }];
+  const { sizeBytes } = packet;
+  return [
+    {
+      kind: 'data',
+      stream: handle,
+      netSeqNum,
+      offsetBytes: 0,
+      dataSizeBytes: sizeBytes,
+      start,
+      end: start + sizeBytes,
+      last: true,
+      paddingSizeBytes: 0,
+    },
+    index,
+  ];
+}
+
+function indexOf(stream: OpenStream, { facts }: SourcePacket, netSeqNum: bigint): Index {
+  const { handle, metadataBytes } = stream;
+  return { kind: 'index', stream: handle, netSeqNum, metadataPositionBytes: metadataBytes, ...facts };
+}

@@ -1,0 +1,62 @@
+/** Who traced: from the environment in the metadata, else from the names of directories. */
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { basename } from 'node:path';
+import type { TraceClass } from '../ctf/trace-class.ts';
+import { limits } from '../limits.ts';
+import type { SessionOpen } from '../stage/frames.ts';
+import { timeOfDate } from './session-layout.ts';
+
+/** What the caller knows better than the trace. */
+export interface SessionNames {
+  hostname?: string | undefined;
+  sessionName?: string | undefined;
+  /** Microseconds; with which the frames' receiver is to serve viewers. 0, the default: not live. */
+  liveTimerUs?: number | undefined;
+}
+
+/** Trace chunks came with 2.11, CTF 2 with 2.15. Source: relay-protocol, "Versions". */
+const minorOf = { 'ctf-1.8': 11, 'ctf-2': 15 } as const;
+const dated = /^(.+)-(\d{8}-\d{6})$/;
+
+/**
+ * A session's opening frame. `directory`: absolute path of the session's directory; `trace`: one of its traces;
+ * `writtenS`: when its metadata was written, seconds since 1970, if nothing says when the session was made.
+ */
+export function sessionFacts(
+  session: number,
+  directory: string,
+  trace: TraceClass,
+  writtenS: bigint,
+  names: SessionNames,
+): SessionOpen {
+  const text = (name: string): string | undefined => {
+    const value = trace.environment.get(name);
+    return typeof value === 'string' && value !== '' ? value : undefined;
+  };
+  const name = basename(directory);
+  const [, stem, stamp] = dated.exec(name) ?? [];
+  const sessionName = names.sessionName ?? text('trace_name') ?? stem ?? name;
+  const madeAt = text('trace_creation_datetime') ?? stamp;
+  return {
+    kind: 'sessionOpen',
+    session,
+    hostname: safe(names.hostname ?? text('hostname') ?? hostname(), limits.hostnameLength),
+    sessionName: safe(sessionName, limits.sessionNameLength),
+    sessiondUuid: randomBytes(16).toString('hex'),
+    idSessiond: BigInt(session),
+    creationTimeS: (madeAt === undefined ? undefined : timeOfDate(madeAt)) ?? writtenS,
+    nameHasCreationTime: dated.test(sessionName),
+    basePath: '',
+    liveTimerUs: names.liveTimerUs ?? 0,
+    snapshot: false,
+    minor: minorOf[trace.format],
+    traceFormat: trace.format,
+  };
+}
+
+/** A trace may call itself anything; sinks make directories of it. */
+function safe(name: string, maxLength: number): string {
+  const clean = name.replace(/[/\p{Cc}]/gu, '_').replace(/^\./, '_');
+  return (clean === '' ? '_' : clean).slice(0, maxLength);
+}
