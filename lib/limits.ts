@@ -98,6 +98,9 @@ export const limits = {
   /** Sessions in one list of a relay, and a name in it, bytes: a reader's ceilings. Relays up to 2.14 fit 63 and 254. */
   listedSessions: 65_536,
   listedNameBytes: 4096,
+  // migration
+  /** The map of what was written since it was sent, bytes: its blocks grow with the disk instead. */
+  dirtyMapBytes: 33_554_432,
 } as const;
 
 /** The type of the table: every ceiling by name. */
