@@ -172,6 +172,8 @@ const rows = {
     scope: 'pipeline',
     text: 'replay of {path}: {what} was {got}, recorded {expected}',
   },
+  // migration
+  MR_ERR_NBD_MIRROR_STATE: { scope: 'process', text: 'a migration that is {state} cannot be told {event}' },
   // command line
   MR_ERR_USAGE: { scope: 'process', text: '{why}' },
 } as const satisfies Record<string, Row>;

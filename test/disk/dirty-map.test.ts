@@ -11,7 +11,7 @@ class PlainMap {
   constructor(sizeBytes: number, blockBytes: number) {
     this.sizeBytes = sizeBytes;
     this.blockBytes = blockBytes;
-    this.dirty = new Array<boolean>(Math.ceil(sizeBytes / blockBytes)).fill(false);
+    this.dirty = Array.from({ length: Math.ceil(sizeBytes / blockBytes) }, () => false);
   }
 
   set(offset: number, lengthBytes: number, to: boolean): void {

@@ -1,0 +1,138 @@
+/**
+ * How fast a migration goes, how fast it may go, and when it is close enough to its end to shut the clients out. Pure:
+ * time comes in as an argument.
+ */
+
+/** Bytes a second over the last while: an estimate that follows a link whose speed changes. */
+export class SpeedWindow {
+  readonly #windowMs: number;
+  #samples: Array<{ atMs: number; bytes: number }> = [];
+  #sum = 0;
+  readonly #startMs: number;
+
+  /** `windowMs`: how far back it looks. Counting begins at `startMs`. */
+  constructor(startMs: number, windowMs = 10_000) {
+    this.#startMs = startMs;
+    this.#windowMs = windowMs;
+  }
+
+  add(bytes: number, atMs: number): void {
+    const last = this.#samples.at(-1);
+    // one entry for every hundredth of the window
+    if (last !== undefined && atMs - last.atMs < this.#windowMs / 100) last.bytes += bytes;
+    else this.#samples.push({ atMs, bytes });
+    this.#sum += bytes;
+    this.#forget(atMs);
+  }
+
+  /** 0 before anything came. */
+  bytesPerSecond(atMs: number): number {
+    this.#forget(atMs);
+    const overMs = Math.min(atMs - this.#startMs, this.#windowMs);
+    return overMs <= 0 ? 0 : (this.#sum * 1000) / overMs;
+  }
+
+  #forget(atMs: number): void {
+    while ((this.#samples[0]?.atMs ?? atMs) < atMs - this.#windowMs)
+      this.#sum -= this.#samples.shift()?.bytes ?? 0;
+  }
+}
+
+/**
+ * How long to wait before the next counted byte is sent so that the limit holds on average, milliseconds. Counting begins
+ * anew when the limit changes. At most a second's worth that was not used may be caught up.
+ */
+export class RateLimit {
+  #bytesPerSecond: number | undefined;
+  #owedBytes = 0;
+  #atMs: number;
+
+  constructor(bytesPerSecond: number | undefined, atMs: number) {
+    this.#bytesPerSecond = bytesPerSecond;
+    this.#atMs = atMs;
+  }
+
+  /** undefined: none. */
+  get bytesPerSecond(): number | undefined {
+    return this.#bytesPerSecond;
+  }
+
+  set(bytesPerSecond: number | undefined, atMs: number): void {
+    this.#bytesPerSecond = bytesPerSecond;
+    this.#owedBytes = 0;
+    this.#atMs = atMs;
+  }
+
+  sent(bytes: number, atMs: number): void {
+    this.#pay(atMs);
+    this.#owedBytes += bytes;
+  }
+
+  waitMs(atMs: number): number {
+    this.#pay(atMs);
+    if (this.#bytesPerSecond === undefined || this.#owedBytes <= 0) return 0;
+    return Math.ceil((this.#owedBytes * 1000) / this.#bytesPerSecond);
+  }
+
+  #pay(atMs: number): void {
+    const limit = this.#bytesPerSecond;
+    if (limit !== undefined) {
+      const paidBytes = ((atMs - this.#atMs) * limit) / 1000;
+      this.#owedBytes = Math.max(this.#owedBytes - paidBytes, -limit);
+    }
+    this.#atMs = atMs;
+  }
+}
+
+/** What a pass leaves behind. */
+export interface PassEnd {
+  /** Dirty when it ended: what the next one, or the final one, has to send. */
+  dirtyBytes: number;
+  /** Dirty when the pass before it ended. */
+  beforeBytes: number;
+  bytesPerSecond: number;
+  /** What the end costs beside sending: shutting clients out, a flush, a round trip. */
+  overheadMs: number;
+  /** Passes in a row, with this one, that did not bring the dirty bytes down by a quarter. */
+  stuckPasses: number;
+}
+
+/** Bounds on the time that clients are shut out. */
+export interface PauseBounds {
+  /** What the final pass may take, as estimated before it begins, ms. */
+  pauseMs: number;
+  /** What it may take when the clients write faster than the link carries, ms; never exceeded by estimate. */
+  mostPauseMs: number;
+}
+
+/** `final`: shut the clients out. `again`: one more pass. `hold`: one more, with the clients' writes held back. */
+export type Verdict = 'final' | 'again' | 'hold';
+
+/** How often passes may fail to gain before the clients are held back. */
+export const patientPasses = 3;
+
+/** How long the final pass would take, milliseconds. */
+export function finalPassMs({
+  dirtyBytes,
+  bytesPerSecond,
+  overheadMs,
+}: Omit<PassEnd, 'beforeBytes' | 'stuckPasses'>): number {
+  if (dirtyBytes === 0) return overheadMs;
+  return bytesPerSecond <= 0 ? Number.POSITIVE_INFINITY : overheadMs + (dirtyBytes * 1000) / bytesPerSecond;
+}
+
+/**
+ * What follows a pass. Passes get shorter as long as the link carries more than the clients write; where they do not,
+ * the bound is doubled for every pass that gains nothing, up to `mostPauseMs`, and then the clients' writes are held back,
+ * so that it always ends.
+ */
+export function afterPass(end: PassEnd, { pauseMs, mostPauseMs }: PauseBounds): Verdict {
+  const boundMs = Math.max(pauseMs, Math.min(mostPauseMs, pauseMs * 2 ** end.stuckPasses));
+  if (end.dirtyBytes === 0 || finalPassMs(end) <= boundMs) return 'final';
+  return end.stuckPasses < patientPasses ? 'again' : 'hold';
+}
+
+/** `stuckPasses` for the next `PassEnd`. */
+export function stuckPasses(before: number, dirtyBytes: number, beforeBytes: number): number {
+  return dirtyBytes > beforeBytes * 0.75 ? before + 1 : 0;
+}

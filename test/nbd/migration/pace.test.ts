@@ -1,0 +1,119 @@
+import test from 'ava';
+import fc from 'fast-check';
+import {
+  afterPass,
+  finalPassMs,
+  patientPasses,
+  RateLimit,
+  SpeedWindow,
+  stuckPasses,
+} from '../../../lib/nbd/migration/pace.ts';
+
+const mib = 1024 * 1024;
+
+test('the speed is that of the last while, not since the start (F.20)', (t) => {
+  const speed = new SpeedWindow(0, 10_000);
+  t.is(speed.bytesPerSecond(0), 0);
+  for (let s = 1; s <= 100; s += 1) speed.add(100 * mib, s * 1000);
+  t.true(Math.abs(speed.bytesPerSecond(100_000) / (100 * mib) - 1) < 0.15);
+  for (let s = 101; s <= 111; s += 1) speed.add(mib, s * 1000);
+  t.true(speed.bytesPerSecond(111_000) < 1.2 * mib);
+});
+
+test('the speed of the first moments is over the time that has passed, not over the whole window', (t) => {
+  const speed = new SpeedWindow(5000);
+  speed.add(10 * mib, 5500);
+  t.is(speed.bytesPerSecond(6000), 10 * mib);
+});
+
+test('a limit holds on average, whatever the pieces', (t) => {
+  const pieces = fc.array(fc.integer({ min: 1, max: 8 * mib }), { minLength: 1, maxLength: 50 });
+  const limits = fc.integer({ min: 1000, max: 100 * mib });
+  t.notThrows(() =>
+    fc.assert(
+      fc.property(pieces, limits, (list, bytesPerSecond) => {
+        const limit = new RateLimit(bytesPerSecond, 0);
+        let nowMs = 0;
+        let sent = 0;
+        for (const bytes of list) {
+          nowMs += limit.waitMs(nowMs);
+          // before the next piece, everything so far is within the limit
+          if (sent > (bytesPerSecond * nowMs) / 1000 + 1) return false;
+          limit.sent(bytes, nowMs);
+          sent += bytes;
+        }
+        // and it does not wait for more than that: a millisecond of rounding a piece
+        return nowMs <= ((sent - (list.at(-1) as number)) * 1000) / bytesPerSecond + list.length;
+      }),
+    ),
+  );
+});
+
+test('a limit may be set, changed and lifted at any time; an idle hour earns a second', (t) => {
+  const limit = new RateLimit(undefined, 0);
+  limit.sent(100 * mib, 0);
+  t.is(limit.waitMs(0), 0);
+  limit.set(mib, 0);
+  limit.sent(2 * mib, 0);
+  t.is(limit.waitMs(0), 2000);
+  t.is(limit.waitMs(500), 1500);
+  limit.set(4 * mib, 500);
+  t.is(limit.waitMs(500), 0);
+  limit.sent(4 * mib, 3_600_000);
+  t.is(limit.waitMs(3_600_000), 0);
+  limit.sent(4 * mib, 3_600_000);
+  t.is(limit.waitMs(3_600_000), 1000);
+  limit.set(undefined, 3_600_000);
+  t.is(limit.waitMs(3_600_000), 0);
+});
+
+test('the final pass waits until it is short enough', (t) => {
+  const bounds = { pauseMs: 100, mostPauseMs: 5000 };
+  const end = { beforeBytes: 100 * mib, bytesPerSecond: 100 * mib, overheadMs: 20, stuckPasses: 0 };
+  t.is(finalPassMs({ ...end, dirtyBytes: 8 * mib }), 100);
+  t.is(afterPass({ ...end, dirtyBytes: 8 * mib }, bounds), 'final');
+  t.is(afterPass({ ...end, dirtyBytes: 9 * mib }, bounds), 'again');
+  t.is(afterPass({ ...end, dirtyBytes: 0, overheadMs: 1000 }, bounds), 'final');
+  t.is(afterPass({ ...end, dirtyBytes: 1, bytesPerSecond: 0 }, bounds), 'again');
+});
+
+/** Passes over a disk whose clients write `writeRate` bytes a second, on a link that carries `linkRate`. */
+function simulate(writeRate: number, linkRate: number, bounds: { pauseMs: number; mostPauseMs: number }) {
+  let dirtyBytes = 4096 * mib;
+  let stuck = 0;
+  let rate = writeRate;
+  for (let passes = 1; passes <= 200; passes += 1) {
+    const before = dirtyBytes;
+    // written while that was sent; at most the whole disk
+    dirtyBytes = Math.min(4096 * mib, (before / linkRate) * rate);
+    stuck = stuckPasses(stuck, dirtyBytes, before);
+    const end = {
+      dirtyBytes,
+      beforeBytes: before,
+      bytesPerSecond: linkRate,
+      overheadMs: 5,
+      stuckPasses: stuck,
+    };
+    const verdict = afterPass(end, bounds);
+    if (verdict === 'final') return { passes, pauseMs: finalPassMs(end), held: rate < writeRate };
+    if (verdict === 'hold') rate = Math.min(rate, linkRate / 2);
+  }
+  return undefined;
+}
+
+test('passes converge for any load and link, within the bound; clients are held back only when they outrun the link', (t) => {
+  const rates = fc.integer({ min: 1, max: 2000 });
+  const bounds = fc.constantFrom({ pauseMs: 100, mostPauseMs: 5000 }, { pauseMs: 50, mostPauseMs: 50 });
+  t.notThrows(() =>
+    fc.assert(
+      fc.property(rates, rates, bounds, (write, link, bound) => {
+        const how = simulate(write * mib, link * mib, bound);
+        if (how === undefined || how.pauseMs > bound.mostPauseMs) return false;
+        // a link that is half as fast again is enough
+        return write * 1.5 > link || (!how.held && how.pauseMs <= bound.pauseMs);
+      }),
+      { numRuns: 300 },
+    ),
+  );
+  t.is(patientPasses, 3);
+});
