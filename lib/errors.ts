@@ -167,6 +167,23 @@ const rows = {
   // consumer
   MR_ERR_CONSUMER_NO_TRACE: { scope: 'pipeline', text: '{path}: no trace can be read there: {why}' },
   MR_ERR_CONSUMER_DAMAGE: { scope: 'stream', text: '{path}: {why}' },
+  // relay client: what the relay at the far end does
+  MR_ERR_CLIENT_VERSION: {
+    scope: 'pipeline',
+    text: 'relay {peer} announces version {got}, expected {expected}',
+    advice: 'stream into a relay of lttng-tools 2.1 or later',
+  },
+  MR_ERR_CLIENT_REFUSED: { scope: 'pipeline', text: 'relay {peer} refused {command} with code {ret}' },
+  MR_ERR_CLIENT_REPLY: { scope: 'pipeline', text: 'relay {peer}: {why}' },
+  MR_ERR_CLIENT_SILENT: {
+    scope: 'pipeline',
+    text: 'relay {peer} did not answer {command} within {seconds} s',
+  },
+  MR_ERR_CLIENT_PENDING: {
+    scope: 'pipeline',
+    text: 'relay {peer} has had data pending for {seconds} s without any progress',
+  },
+  MR_ERR_CLIENT_UNSUPPORTED: { scope: 'pipeline', text: 'relay {peer} of minor {minor} {why}' },
   // capture
   MR_ERR_CAPTURE_MISMATCH: {
     scope: 'pipeline',

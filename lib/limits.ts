@@ -73,6 +73,14 @@ export const limits = {
   closeSeconds: 10,
   /** Seconds a relay may take to answer a replayed request, or to read. */
   replySeconds: 30,
+  /** Seconds to connect to a relay in. */
+  dialSeconds: 10,
+  /** Seconds without progress after which a relay that still reports pending data is given up. */
+  pendingSeconds: 60,
+  /** Requests to a relay whose replies may be on their way. */
+  pipelinedRequests: 1024,
+  /** Bytes that wait for a relay's data connection to take them. */
+  clientQueuedBytes: 4_194_304,
   /** Ranges one writev call takes (IOV_MAX is 1024). */
   writevRanges: 1000,
   /** Longest pause between two attempts to take a range lock that somebody else holds, milliseconds. */
