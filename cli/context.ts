@@ -1,5 +1,5 @@
 /** What a command may touch of the outside: given to it, so that commands run inside tests as they run in a shell. */
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import type { Relay, RelayOptions } from '../lib/index.ts';
 
 export interface Context {
@@ -9,10 +9,13 @@ export interface Context {
   self: readonly string[];
   env: Readonly<Record<string, string | undefined>>;
   cwd: string;
+  /** Standard input, opened when it is asked for. */
+  stdin(): Readable;
   stdout: Writable;
   /** stdout is a terminal. */
   isTerminal: boolean;
   stderr: Writable;
+  stderrIsTerminal: boolean;
   pid: number;
   /** Process that started this one, as it was at the start. */
   ppid: number;

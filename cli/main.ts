@@ -1,5 +1,6 @@
 import { MillraceError, version, why } from '../lib/index.ts';
 import { ctl } from './commands/ctl.ts';
+import { pipe } from './commands/pipe.ts';
 import { relay } from './commands/relay.ts';
 import { status } from './commands/status.ts';
 import { verify } from './commands/verify.ts';
@@ -7,7 +8,7 @@ import type { Command, Context } from './context.ts';
 import { isUsageError, usageError } from './usage.ts';
 
 /** Every command of the program. */
-export const commands: readonly Command[] = [relay, status, ctl, verify];
+export const commands: readonly Command[] = [relay, pipe, status, ctl, verify];
 
 /** Runs the command that `context.argv` names. Resolves to the exit status, never rejects. */
 export async function main(context: Context): Promise<number> {

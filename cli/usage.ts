@@ -5,7 +5,7 @@ export function usageError(why: string, cause?: unknown): MillraceError {
   return new MillraceError('MR_ERR_USAGE', { why }, { cause });
 }
 
-const usageCodes: ReadonlySet<string> = new Set(['MR_ERR_USAGE', 'MR_ERR_NETWORK_URI']);
+const usageCodes: ReadonlySet<string> = new Set(['MR_ERR_USAGE', 'MR_ERR_NETWORK_URI', 'MR_ERR_PIPE_PAIR']);
 
 /** Whether wrong usage is what ended a command. */
 export function isUsageError(error: unknown): boolean {

@@ -191,6 +191,8 @@ const rows = {
   },
   // migration
   MR_ERR_NBD_MIRROR_STATE: { scope: 'process', text: 'a migration that is {state} cannot be told {event}' },
+  // pipes
+  MR_ERR_PIPE_PAIR: { scope: 'process', text: '{source} cannot be piped into {sink}: {why}' },
   // command line
   MR_ERR_USAGE: { scope: 'process', text: '{why}' },
 } as const satisfies Record<string, Row>;

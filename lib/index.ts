@@ -25,6 +25,8 @@ export { parseHops, type RelayTarget, relayTarget } from './network/relay-target
 export { parseLiveUri, parseUri, type Uri } from './network/uri.ts';
 export { defaultPorts, UriText } from './network/uri-parts.ts';
 export { notifyManager } from './os/notify.ts';
+export { type Pair, pairs, sinkKinds, sourceKinds } from './pipe/pairs.ts';
+export type { PipeOptions, PipeReport, RunningPipe } from './pipe.ts';
 export { relayOptions } from './relay/defaults.ts';
 export { healthBit } from './relay/health.ts';
 export type * from './relay/options.ts';
@@ -40,3 +42,6 @@ export const loadConsumer = () => import('./consumer/index.ts');
 
 /** Checking and mending stored traces; likewise. */
 export const loadVerify = () => import('./disk/verify/index.ts');
+
+/** Pipes between two addresses; likewise. */
+export const loadPipe = () => import('./pipe.ts');

@@ -12,7 +12,7 @@ const layers: ReadonlyArray<readonly string[]> = [
   ['lib/stage'],
   ['lib/network', 'lib/disk'],
   ['lib/relay', 'lib/consumer', 'lib/viewer', 'lib/nbd'],
-  ['lib/index.ts', 'lib/pipe.ts', 'lib/capture', 'lib/admin'],
+  ['lib/index.ts', 'lib/pipe.ts', 'lib/pipe', 'lib/capture', 'lib/admin'],
   ['cli'],
 ];
 

@@ -8,6 +8,7 @@ import type { Context } from '../../cli/context.ts';
 import { type FakeRelay, fakeRelay } from './fake-relay.ts';
 
 export interface FakeContext extends Context {
+  stdin(): PassThrough;
   stdout: PassThrough;
   stderr: PassThrough;
   /** Directories gone to, processes signalled. */
@@ -45,7 +46,7 @@ export function temporary(t: ExecutionContext): string {
 export function fakeContext(
   t: ExecutionContext,
   argv: readonly string[],
-  changes: Partial<Pick<Context, 'env' | 'cwd' | 'uid' | 'pid' | 'isTerminal'>> & {
+  changes: Partial<Pick<Context, 'env' | 'cwd' | 'uid' | 'pid' | 'isTerminal' | 'stderrIsTerminal'>> & {
     closing?: Promise<void>;
   } = {},
 ): FakeContext {
@@ -60,13 +61,16 @@ export function fakeContext(
   const did: string[] = [];
   let made: FakeRelay | undefined;
   const { closing, ...rest } = changes;
+  const stdin = new PassThrough();
   return {
     argv,
     self: [],
     env: { LTTNG_HOME: home },
     cwd: home,
+    stdin: () => stdin,
     ...streams,
     isTerminal: false,
+    stderrIsTerminal: false,
     pid: 4711,
     ppid: 4710,
     uid: 1000,

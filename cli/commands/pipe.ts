@@ -1,0 +1,170 @@
+import {
+  loadPipe,
+  type PipeReport,
+  pairs,
+  type RunningPipe,
+  serveControl,
+  sinkKinds,
+  sourceKinds,
+} from '../../lib/index.ts';
+import { helpOption, jsonOption, section } from '../common-options.ts';
+import type { Command, Context } from '../context.ts';
+import { helpText } from '../help.ts';
+import { applyOption, type Option, parseOptions } from '../options.ts';
+import { bytesText, showProgress } from '../progress.ts';
+import { watchSignals } from '../relay/stop-signals.ts';
+import { usageError } from '../usage.ts';
+
+interface PipeSettings {
+  help: boolean;
+  json: boolean;
+  strict: boolean;
+  sessions: string[];
+  streams: string[];
+  control: string | undefined;
+}
+
+const optionTable: readonly Option<PipeSettings>[] = [
+  {
+    name: 'session',
+    short: 's',
+    argument: 'PATTERN',
+    section,
+    help: 'Only sessions of this name, or HOSTNAME/NAME; * and ? stand for any characters and for one. Repeatable.',
+    set: (settings, value) => void settings.sessions.push(value),
+  },
+  {
+    name: 'stream',
+    argument: 'PATTERN',
+    section,
+    help: 'Only data streams of this name, such as channel0_*, or PATH/NAME. Metadata goes along. Repeatable.',
+    set: (settings, value) => void settings.streams.push(value),
+  },
+  {
+    name: 'strict',
+    section,
+    help: 'Refuse what real peers are forgiven, such as a session that was never closed.',
+    set: (settings, on) => {
+      settings.strict = on;
+    },
+  },
+  {
+    name: 'control',
+    argument: 'PATH',
+    section,
+    help: 'Make a control socket at PATH, for millrace ctl: status, stop.',
+    set: (settings, value) => {
+      settings.control = value;
+    },
+  },
+  jsonOption('Print what passed as one JSON object, on standard error where frames go to standard output.'),
+  helpOption(),
+];
+
+/** Carries frames from one address to another. */
+export const pipe: Command = {
+  name: 'pipe',
+  summary: 'carry a trace from any source into any sink',
+  help,
+  run,
+};
+
+function help(): string {
+  const rows = (kinds: Readonly<Record<string, string>>) =>
+    Object.values(kinds)
+      .map((text) => `  ${text}\n`)
+      .join('');
+  const width = Math.max(...pairs.map(({ source, sink }) => `${source} ${sink}`.length));
+  const useful = pairs.map(({ source, sink, use }) => `  ${`${source} ${sink}`.padEnd(width)}  ${use}\n`);
+  return [
+    'usage: millrace pipe [OPTION]... SOURCE SINK\n',
+    '       millrace pipe DIR - | ssh HOST millrace pipe - SINK\n\n',
+    `Sources:\n${rows(sourceKinds)}\nSinks:\n${rows(sinkKinds)}\nPairs:\n${useful.join('')}\n`,
+    helpText(optionTable),
+    '\nExit status: 0 all of it passed, 1 failed, or a part is missing, 2 wrong usage.\n',
+  ].join('');
+}
+
+async function run(context: Context): Promise<number> {
+  const settings: PipeSettings = {
+    help: false,
+    json: false,
+    strict: false,
+    sessions: [],
+    streams: [],
+    control: undefined,
+  };
+  const { given, operands } = parseOptions(optionTable, context.argv);
+  for (const one of given) applyOption(one, settings);
+  if (settings.help) {
+    context.stdout.write(help());
+    return 0;
+  }
+  const [source, sink, ...more] = operands;
+  if (source === undefined || sink === undefined || more.length > 0)
+    throw usageError('a SOURCE and a SINK are needed');
+  const { openPipe } = await loadPipe();
+  const { sessions, streams, strict } = settings;
+  const { stdout } = context;
+  const stdin = () => context.stdin();
+  const running = await openPipe({ source, sink, sessions, streams, strict, stdin, stdout });
+  const report = await watched(context, running, settings.control);
+  const out = sink === '-' ? context.stderr : context.stdout;
+  if (settings.json) out.write(`${asJson(report)}\n`);
+  else context.stderr.write(asText(report));
+  return report.outcome.kind === 'end' && report.missing.length === 0 ? 0 : 1;
+}
+
+/** Steers a pipe by signals and the control socket, and shows how far it is. */
+async function watched(
+  context: Context,
+  running: RunningPipe,
+  controlPath: string | undefined,
+): Promise<PipeReport> {
+  const signals = watchSignals(context);
+  void signals.first.then(() => running.stop());
+  void signals.second.then(() => running.abort());
+  const control =
+    controlPath === undefined
+      ? undefined
+      : await serveControl(controlPath, {
+          status: () => running.passed,
+          stop: () => {
+            signals.stop();
+            return { stopping: true };
+          },
+        }).catch((error: unknown) => {
+          running.abort();
+          throw error;
+        });
+  const progress = showProgress(context, () => {
+    const { sessions, packets, bytes, lost } = running.passed;
+    const losses = lost > 0 ? `, ${lost} lost` : '';
+    return { bytes, text: `${sessions} sessions, ${packets} packets${losses}` };
+  });
+  try {
+    return await running.done;
+  } finally {
+    progress.end();
+    signals.forget();
+    await control?.close();
+  }
+}
+
+function asJson({ outcome, ...report }: PipeReport): string {
+  const error =
+    outcome.kind === 'error' ? { code: outcome.error.code, message: outcome.error.message } : undefined;
+  const stage = outcome.kind === 'end' ? undefined : outcome.stage;
+  return JSON.stringify({ outcome: outcome.kind, stage, error, ...report });
+}
+
+function asText(report: PipeReport): string {
+  const { outcome, sessions, streams, packets, bytes, lost, missing, elapsedMs } = report;
+  const lines = [
+    `${sessions} sessions, ${streams} streams, ${packets} packets, ${bytesText(bytes)} in ${(elapsedMs / 1000).toFixed(1)} s`,
+  ];
+  if (lost > 0) lines.push(`${lost} packets are lost`);
+  if (outcome.kind === 'error') lines.push(`${outcome.stage}: ${outcome.error.message}`);
+  if (outcome.kind === 'abort') lines.push(`ended by ${outcome.stage} before its end`);
+  return [...lines, ...missing].map((line) => `millrace pipe: ${line}\n`).join('');
+}

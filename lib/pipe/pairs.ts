@@ -1,0 +1,39 @@
+/** Which sources go into which sinks, as data: the table is the help of `millrace pipe` and what it refuses. */
+
+/** What can stand at the beginning of a pipe. */
+export const sourceKinds = {
+  capture: 'capture:FILE: a frame log',
+  stdio: '-: a frame log on standard input',
+} as const;
+export type SourceKind = keyof typeof sourceKinds;
+
+/** What can stand at its end. */
+export const sinkKinds = {
+  capture: 'capture:FILE: a frame log',
+  stdio: '-: a frame log on standard output',
+} as const;
+export type SinkKind = keyof typeof sinkKinds;
+
+/** The useful pairs, and what each is for. */
+const useful: Readonly<Record<SourceKind, Partial<Record<SinkKind, string>>>> = {
+  capture: {
+    capture: 'keep a part of a frame log',
+    stdio: 'send a frame log through ssh',
+  },
+  stdio: {
+    capture: 'keep what comes through ssh',
+    stdio: 'keep a part of what comes through ssh',
+  },
+};
+
+/** One useful pair. */
+export interface Pair {
+  source: SourceKind;
+  sink: SinkKind;
+  use: string;
+}
+
+/** All useful pairs, in the order of the tables. */
+export const pairs: readonly Pair[] = (Object.keys(useful) as SourceKind[]).flatMap((source) =>
+  (Object.entries(useful[source]) as Array<[SinkKind, string]>).map(([sink, use]) => ({ source, sink, use })),
+);

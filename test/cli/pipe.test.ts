@@ -1,0 +1,142 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
+import test, { type ExecutionContext } from 'ava';
+import { main } from '../../cli/main.ts';
+import { captureSink } from '../../lib/disk/capture-sink.ts';
+import { captureSource } from '../../lib/disk/capture-source.ts';
+import { createLogFile } from '../../lib/disk/log-writer.ts';
+import type { FrameBatch } from '../../lib/stage/batch.ts';
+import type { Frame } from '../../lib/stage/frames.ts';
+import { looseSlab } from '../../lib/stage/slab.ts';
+import { data, index, opening, sessionEnd, streamEnd } from '../helpers/frames.ts';
+import { fakeContext, temporary } from './fake-context.ts';
+
+const bin = fileURLToPath(new URL('../../cli/bin.js', import.meta.url));
+
+/** A capture of one session of `packets` packets of 1000 bytes. */
+async function capture(t: ExecutionContext, packets: number): Promise<string> {
+  const path = join(temporary(t), 'a.mrlog');
+  const batches = Array.from(
+    { length: packets },
+    (_, n): FrameBatch => ({
+      slab: looseSlab(Buffer.alloc(1000, n)),
+      frames: [data(BigInt(n), { end: 1000, dataSizeBytes: 1000 }), index(BigInt(n))],
+    }),
+  );
+  const ends = [streamEnd(BigInt(packets - 1)), streamEnd(undefined, 9), sessionEnd()];
+  const all = [
+    { slab: looseSlab(Buffer.from('metadata')), frames: opening() },
+    ...batches,
+    { slab: undefined, frames: ends },
+  ];
+  await pipeline(Readable.from(all), captureSink(createLogFile(path, { content: 'frames' })));
+  return path;
+}
+
+async function framesOf(path: string): Promise<Frame[]> {
+  const batches = (await captureSource({ path }).toArray()) as FrameBatch[];
+  return batches.flatMap(({ frames }) =>
+    frames.map((frame) => ('start' in frame ? { ...frame, start: 0, end: frame.end - frame.start } : frame)),
+  );
+}
+
+/** Runs the program; resolves with its exit status and words. */
+function program(args: string[]) {
+  const child = spawn(process.execPath, [bin, 'pipe', ...args]);
+  let words = '';
+  child.stderr.on('data', (bytes: Buffer) => {
+    words += bytes.toString();
+  });
+  const status = once(child, 'close').then(([code]) => code as number | null);
+  return { child, status, words: () => words };
+}
+
+test('pipe: a capture goes through two processes and comes out as it was', async (t) => {
+  const from = await capture(t, 2000);
+  const to = join(temporary(t), 'b.mrlog');
+  const [left, right] = [program([`capture:${from}`, '-']), program(['-', `capture:${to}`])];
+  left.child.stdout.pipe(right.child.stdin);
+  t.is(await left.status, 0, left.words());
+  t.is(await right.status, 0, right.words());
+  t.deepEqual(await framesOf(to), await framesOf(from));
+  t.regex(right.words(), /1 sessions, 2 streams, 2000 packets, 1\.9 MiB in/);
+});
+
+test('pipe: a reader that dies fails the sender, which says so', async (t) => {
+  const { child, status, words } = program([`capture:${await capture(t, 5000)}`, '-']);
+  await once(child.stdout, 'readable');
+  child.stdout.destroy();
+  t.is(await status, 1);
+  t.regex(words(), /standard output: nobody reads it any more/);
+});
+
+test('pipe: a sender that dies leaves what came, closed, and status 1', async (t) => {
+  const from = await capture(t, 50);
+  const to = join(temporary(t), 'b.mrlog');
+  truncateSync(from, readFileSync(from).length - 500);
+  const { child, status, words } = program(['-', `capture:${to}`]);
+  child.stdin.end(readFileSync(from));
+  t.is(await status, 1);
+  t.regex(words(), /standard input breaks off/);
+  t.regex(words(), /1 of 1 sessions were cut short/);
+  t.like((await framesOf(to)).at(-1), { kind: 'sessionEnd', outcome: 'abort' });
+});
+
+test('pipe: a signal ends it in good order, with what has come', async (t) => {
+  const from = await capture(t, 50);
+  const to = join(temporary(t), 'b.mrlog');
+  const control = join(temporary(t), 'c.sock');
+  const { child, status, words } = program(['-', `capture:${to}`, '--control', control]);
+  child.stdin.write(readFileSync(from).subarray(0, 30_000));
+  const deadline = Date.now() + 10_000;
+  for (let packets = 0; packets < 20 && Date.now() < deadline; ) {
+    const context = fakeContext(t, ['ctl', control, 'status']);
+    if ((await main(context)) === 0)
+      packets = (JSON.parse(context.words('stdout')) as { packets: number }).packets;
+  }
+  child.kill('SIGTERM');
+  t.is(await status, 1);
+  t.regex(words(), /cut short/);
+  t.true((await framesOf(to)).filter(({ kind }) => kind === 'data').length >= 20);
+});
+
+test('pipe: only the sessions and streams that are asked for pass', async (t) => {
+  const from = await capture(t, 3);
+  const run = async (...options: string[]) => {
+    const to = join(temporary(t), 'b.mrlog');
+    const context = fakeContext(t, ['pipe', `capture:${from}`, `capture:${to}`, '--json', ...options]);
+    t.is(await main(context), 0, context.words('stderr'));
+    return JSON.parse(context.words('stdout')) as object;
+  };
+  t.like(await run(), { outcome: 'end', sessions: 1, streams: 2, packets: 3, bytes: 3000, missing: [] });
+  t.like(await run('--session', 's?'), { sessions: 1, packets: 3 });
+  t.like(await run('--session', 'host/s1', '--stream', '*/ch_0'), { sessions: 1, streams: 2, packets: 3 });
+  t.like(await run('--stream', 'other*'), { sessions: 1, streams: 1, packets: 0 });
+  t.like(await run('--session', 'other'), { sessions: 0, packets: 0 });
+});
+
+test('pipe: wrong usage is status 2 with a reason, and the help lists the pairs', async (t) => {
+  const refused = async (message: RegExp, ...argv: string[]) => {
+    const context = fakeContext(t, ['pipe', ...argv]);
+    t.is(await main(context), 2);
+    t.regex(context.words('stderr'), message);
+  };
+  await refused(/SOURCE and a SINK/, '-');
+  await refused(/unknown protocol.*character 1/, 'http://x', '-');
+  await refused(/live:\/\/h\/host\/a\/b cannot be piped|no sink/, '-', 'live://h/host/a/b');
+  const context = fakeContext(t, ['pipe', '--help']);
+  t.is(await main(context), 0);
+  t.regex(context.words('stdout'), /capture stdio {4}send a frame log through ssh/);
+  for (const line of context.words('stdout').split('\n')) t.true(line.length <= 110, line);
+});
+
+test('pipe: a source that cannot be read is status 1, named', async (t) => {
+  const context = fakeContext(t, ['pipe', 'capture:/no/such', `capture:${join(temporary(t), 'x')}`]);
+  t.is(await main(context), 1);
+  t.regex(context.words('stderr'), /capture \/no\/such: .*ENOENT/);
+});
