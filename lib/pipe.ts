@@ -51,7 +51,7 @@ export async function openPipe(options: PipeOptions): Promise<RunningPipe> {
   const { stdout, strict = false } = options;
   const ends: EndOptions = { stdin: () => options.stdin(), stdout, strict };
   const [from, to] = [parseUri(options.source), parseUri(options.sink)];
-  const [sourceKind, sinkKind] = kindsOf(from, to);
+  const [sourceKind, sinkKind] = await kindsOf(from, to);
   const open = openSource[sourceKind] as (
     uri: Uri,
     options: EndOptions,
@@ -78,15 +78,15 @@ export async function openPipe(options: PipeOptions): Promise<RunningPipe> {
   return { passed, done, stop: () => end.shut(), abort: () => pipe.abort() };
 }
 
-function kindsOf(from: Uri, to: Uri): [SourceKind, SinkKind] {
-  const [source, sink] = [sourceKindOf(from), sinkKindOf(to)];
+async function kindsOf(from: Uri, to: Uri): Promise<[SourceKind, SinkKind]> {
+  const [source, sink] = [await sourceKindOf(from), sinkKindOf(to)];
   const refuse = (why: string) =>
     new MillraceError('MR_ERR_PIPE_PAIR', { source: from.text, sink: to.text, why });
-  if (source === undefined) throw refuse(`${from.text} is no source`);
-  if (sink === undefined) throw refuse(`${to.text} is no sink`);
-  if (!pairs.some((pair) => pair.source === source && pair.sink === sink))
+  if ('why' in source) throw refuse(source.why);
+  if ('why' in sink) throw refuse(sink.why);
+  if (!pairs.some((pair) => pair.source === source.kind && pair.sink === sink.kind))
     throw refuse('that is none of the useful pairs');
-  return [source, sink];
+  return [source.kind, sink.kind];
 }
 
 function filters({ sessions = [], streams = [] }: PipeOptions): NamedStage[] {

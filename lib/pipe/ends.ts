@@ -1,4 +1,5 @@
 /** Opens the ends of a pipe. Every row loads the room that it needs, and no other. */
+import { open, stat } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 import type { Uri } from '../network/uri.ts';
 import type { NamedStage } from '../stage/compose.ts';
@@ -22,20 +23,60 @@ export interface OpenSource {
 
 type OfKind<K extends Uri['kind']> = Extract<Uri, { kind: K }>;
 
-/** The kind of a source by its address. */
-export function sourceKindOf(uri: Uri): SourceKind | undefined {
-  return uri.kind === 'capture' || uri.kind === 'stdio' ? uri.kind : undefined;
+/** What an address is at an end of a pipe, or why it is nothing there. */
+export type KindOf<K> = { kind: K } | { why: string };
+
+/** An address as a source. A file is looked into: one that holds a frame log should be called so. */
+export async function sourceKindOf(uri: Uri): Promise<KindOf<SourceKind>> {
+  if (uri.kind === 'capture' || uri.kind === 'stdio') return { kind: uri.kind };
+  if (uri.kind !== 'path') return { why: `${uri.text} is no source` };
+  const found = await stat(uri.path).catch(() => undefined);
+  if (found?.isFile() !== true) return { kind: 'directory' };
+  const isLog = await holdsFrameLog(uri.path);
+  return {
+    why: isLog ? `it is a frame log: capture:${uri.path}` : `${uri.path} is a file, a trace is a directory`,
+  };
 }
 
-/** The kind of a sink by its address. */
-export function sinkKindOf(uri: Uri): SinkKind | undefined {
-  return uri.kind === 'capture' || uri.kind === 'stdio' ? uri.kind : undefined;
+/** An address as a sink. */
+export function sinkKindOf(uri: Uri): KindOf<SinkKind> {
+  if (uri.kind === 'capture' || uri.kind === 'stdio') return { kind: uri.kind };
+  return { why: `${uri.text} is no sink` };
+}
+
+async function holdsFrameLog(path: string): Promise<boolean> {
+  const { logMagic } = await import('../wire/frame-log.ts');
+  const file = await open(path).catch(() => undefined);
+  try {
+    const { buffer, bytesRead } = (await file?.read(Buffer.alloc(8), 0, 8)) ?? { bytesRead: 0 };
+    return bytesRead === 8 && buffer?.readBigUInt64BE(0) === logMagic;
+  } finally {
+    await file?.close();
+  }
+}
+
+/** The address of each kind. */
+interface SourceUri {
+  directory: OfKind<'path'>;
+  capture: OfKind<'capture'>;
+  stdio: OfKind<'stdio'>;
 }
 
 /** How each kind of source is opened. Errors are those of the source, when it is read. */
 export const openSource: {
-  readonly [K in SourceKind]: (uri: OfKind<K>, options: EndOptions) => Promise<OpenSource>;
+  readonly [K in SourceKind]: (uri: SourceUri[K], options: EndOptions) => Promise<OpenSource>;
 } = {
+  async directory({ path }) {
+    const { directorySource } = await import('../consumer/index.ts');
+    let damages = 0;
+    const damaged = () => {
+      damages += 1;
+    };
+    return {
+      stages: [{ name: path, stream: directorySource({ path, damaged }) }],
+      missing: () => (damages > 0 ? `${damages} parts of ${path} cannot be read` : undefined),
+    };
+  },
   capture: ({ path }, options) => frameLog({ path }, options),
   stdio: (_, options) => frameLog({ stream: options.stdin(), name: 'standard input' }, options),
 };

@@ -2,6 +2,7 @@
 
 /** What can stand at the beginning of a pipe. */
 export const sourceKinds = {
+  directory: 'DIR, file://DIR: a CTF trace, a session, or all output of a relay',
   capture: 'capture:FILE: a frame log',
   stdio: '-: a frame log on standard input',
 } as const;
@@ -16,6 +17,10 @@ export type SinkKind = keyof typeof sinkKinds;
 
 /** The useful pairs, and what each is for. */
 const useful: Readonly<Record<SourceKind, Partial<Record<SinkKind, string>>>> = {
+  directory: {
+    capture: 'pack a trace into one file',
+    stdio: 'send a trace through ssh',
+  },
   capture: {
     capture: 'keep a part of a frame log',
     stdio: 'send a frame log through ssh',

@@ -131,8 +131,28 @@ test('pipe: wrong usage is status 2 with a reason, and the help lists the pairs'
   await refused(/live:\/\/h\/host\/a\/b cannot be piped|no sink/, '-', 'live://h/host/a/b');
   const context = fakeContext(t, ['pipe', '--help']);
   t.is(await main(context), 0);
-  t.regex(context.words('stdout'), /capture stdio {4}send a frame log through ssh/);
+  t.regex(context.words('stdout'), /capture stdio +send a frame log through ssh/);
   for (const line of context.words('stdout').split('\n')) t.true(line.length <= 110, line);
+});
+
+test('pipe: a directory with a trace of LTTng passes whole', async (t) => {
+  const oracle = fileURLToPath(new URL('../../../fixtures/relay/rotation/oracle', import.meta.url));
+  const to = join(temporary(t), 'b.mrlog');
+  const context = fakeContext(t, ['pipe', oracle, `capture:${to}`, '--json']);
+  t.is(await main(context), 0, context.words('stderr'));
+  t.like(JSON.parse(context.words('stdout')), {
+    sessions: 1,
+    streams: 3,
+    packets: 6,
+    bytes: 24_576,
+    missing: [],
+  });
+  t.is((await framesOf(to)).filter(({ kind }) => kind === 'index').length, 6);
+
+  const log = fileURLToPath(new URL('../../../fixtures/relay/rotation/conversation.mrlog', import.meta.url));
+  const wrong = fakeContext(t, ['pipe', log, `capture:${to}`]);
+  t.is(await main(wrong), 2);
+  t.regex(wrong.words('stderr'), /it is a frame log: capture:/);
 });
 
 test('pipe: a source that cannot be read is status 1, named', async (t) => {
