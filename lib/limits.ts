@@ -109,6 +109,39 @@ export const limits = {
   // migration
   /** The map of what was written since it was sent, bytes: its blocks grow with the disk instead. */
   dirtyMapBytes: 33_554_432,
+  /** A name, query or message of NBD, bytes. Source: the NBD protocol, "String values". */
+  nbdStringBytes: 4096,
+  /** Queries of one meta context option. */
+  nbdMetaQueries: 1024,
+  /** Data of one option; a longer one is consumed and answered with ERR_TOO_BIG. */
+  nbdOptionBytes: 65_536,
+  /** An option longer than this ends the connection. */
+  nbdAbsurdOptionBytes: 16 * 1024 * 1024,
+  /** Options of one connection before it has to make up its mind. */
+  nbdOptions: 1024,
+  /** Seconds a client may take from its connection to the end of option haggling. */
+  nbdNegotiationSeconds: 60,
+  /** Payload of one request of a client that was told the block sizes. Source: nbd-migration, B.10. */
+  nbdPayloadBytes: 33_554_432,
+  /** A WRITE up to so many times that is consumed and refused; a longer one ends the connection. */
+  nbdPayloadFactor: 4,
+  /** Extents of one answer to BLOCK_STATUS. The protocol allows 2^20; the client asks again from where it ended. */
+  nbdExtents: 16_384,
+  /** Requests of one connection that are not answered yet. */
+  nbdRequestsInFlight: 256,
+  /** Bytes of one piece of data on its way from or to a disk image. */
+  nbdPieceBytes: 262_144,
+  /** Pieces of the whole process. */
+  nbdPieces: 256,
+  /** Pieces of one connection, beyond the one that each is sure of. */
+  nbdPiecesPerConnection: 16,
+  /** Clients of one server at a time, unless told. */
+  nbdClients: 64,
+  /** Bytes of one allocation map; larger images get coarser ones. */
+  allocationMapBytes: 8 * 1024 * 1024,
+  /** What one step of building it may cover. Source: nbd-migration, C.7. */
+  allocationStepBytes: 100 * 1024 * 1024,
+  allocationStepExtents: 1000,
 } as const;
 
 /** The type of the table: every ceiling by name. */

@@ -8,6 +8,8 @@ import { arbitraryOf, mutationsOf } from './layouts.ts';
 /** Declares three tests a layout: round trip, hostile changes, random bytes. */
 export function testLayouts(protocol: string, layouts: ReadonlyMap<string, Struct<object>>): void {
   for (const [name, layout] of layouts) {
+    /** One byte less is as good. */
+    const endless = layout.fields.at(-1)?.[1].kind === 'rest';
     const runs = layout.minSizeBytes > 4096 ? 20 : 100;
 
     test(`${protocol} ${name}: every value comes back from its bytes`, (t) => {
@@ -28,7 +30,8 @@ export function testLayouts(protocol: string, layouts: ReadonlyMap<string, Struc
         fc.property(arbitraryOf(layout), (value) => {
           for (const { what, bytes } of mutationsOf(layout, layout.encode(value))) {
             const code = codeOf(() => layout.decode(bytes));
-            if (what.startsWith('cut') || what.startsWith('without')) t.truthy(code, `${what} was accepted`);
+            const isCut = what.startsWith('cut') || (what.startsWith('without') && !endless);
+            if (isCut) t.truthy(code, `${what} was accepted`);
             t.notThrows(() => layout.dump(bytes), what);
           }
         }),

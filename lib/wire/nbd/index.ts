@@ -1,0 +1,6 @@
+/** The room's door: the NBD protocol, newstyle and oldstyle, as both ends see it. */
+export * from './flags.ts';
+export * from './handshake.ts';
+export * from './options.ts';
+export * from './replies.ts';
+export * from './requests.ts';
