@@ -94,6 +94,18 @@ const rows = {
     scope: 'pipeline',
     text: 'frame log {path}: version {got}, this program reads {expected}',
   },
+  // disk images
+  MR_ERR_IMAGE_OPEN: { scope: 'process', text: 'cannot open the image {path}: {why}' },
+  MR_ERR_IMAGE_IN_USE: {
+    scope: 'process',
+    text: 'the image {path} is used by another program',
+    advice: 'stop the program that uses it, or serve it read-only together with other readers',
+  },
+  MR_ERR_IMAGE_SHORT: {
+    scope: 'message',
+    text: '{path} ended at byte {offset}: it is shorter than it was when it was opened',
+  },
+  MR_ERR_IMAGE_SLOW_ZERO: { scope: 'message', text: '{path} cannot be zeroed faster than written' },
   // trace format
   MR_ERR_CTF_METADATA: { scope: 'stream', text: 'metadata, line {line}, column {column}: {why}' },
   MR_ERR_CTF_METADATA_PACKET: { scope: 'stream', text: 'metadata packet at byte {offset}: {why}' },

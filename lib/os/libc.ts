@@ -11,6 +11,14 @@ import { why } from '../errors.ts';
 export interface Libc {
   fcntlLock(fd: number, command: number, flock: Uint8Array): number;
   setsockopt(fd: number, level: number, option: number, value: Uint8Array): number;
+  /** Bytes of the file as far as they lie in memory already (RWF_NOWAIT), or the negative error number. */
+  readCached(fd: number, bytes: Buffer, start: number, length: number, offset: number): number;
+  /** Offset found, or the negative error number. The position it moves is used by nobody. */
+  lseek(fd: number, offset: number, whence: number): number;
+  /** Likewise on a pool thread; resolves when what it needed of the disk is in memory. */
+  lseekAsync(fd: number, offset: number, whence: number): Promise<void>;
+  /** On a pool thread. */
+  fallocate(fd: number, mode: number, offset: number, length: number): Promise<number>;
   /** Sends one datagram from a socket of its own, without waiting; `address` is a whole `struct sockaddr_un`. */
   sendUnixDatagram(address: Uint8Array, bytes: Uint8Array): number;
 }
@@ -20,6 +28,7 @@ const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const MSG_NOSIGNAL = 0x4000;
+const RWF_NOWAIT = 8;
 
 /** The calls, or why there are none. */
 export type LibcOutcome = { libc: Libc; missing?: never } | { libc?: never; missing: string };
@@ -40,6 +49,7 @@ function load(): LibcOutcome {
     const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
     const library = koffi.load(null);
     type Call = (...args: unknown[]) => number;
+    type Async = { async(...args: unknown[]): void };
     // fcntl is variadic in C: declared so, because some ABIs pass variadic arguments differently
     const fcntl = library.func('int fcntl(int fd, int cmd, ...)') as Call;
     const set = library.func(
@@ -49,11 +59,51 @@ function load(): LibcOutcome {
     const send = library.func(
       'long sendto(int fd, void *bytes, size_t length, int flags, void *address, uint32_t addressLength)',
     ) as Call;
+    const preadv2 = library.func(
+      'long preadv2(int fd, void *ranges, int count, int64_t offset, int flags)',
+    ) as Call;
+    const seek = library.func('int64_t lseek(int fd, int64_t offset, int whence)') as Call & Async;
+    const allocate = library.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)') as Call &
+      Async;
     const errno = (status: number): number => (status === 0 ? 0 : koffi.errno());
+    /** Where the memory of buffers lies; it never moves, and looking it up costs as much as a read. */
+    const addresses = new WeakMap<ArrayBufferLike, bigint>();
+    const addressOf = ({ buffer }: Buffer): bigint => {
+      let address = addresses.get(buffer);
+      if (address === undefined) {
+        address = koffi.address(new Uint8Array(buffer));
+        addresses.set(buffer, address);
+      }
+      return address;
+    };
+    /** `struct iovec` on 64-bit systems. */
+    const range = new BigUint64Array(2);
     return {
       libc: {
         fcntlLock: (fd, command, flock) => errno(fcntl(fd, command, 'void *', flock)),
         setsockopt: (fd, level, option, value) => errno(set(fd, level, option, value, value.byteLength)),
+        readCached(fd, bytes, start, length, offset) {
+          range[0] = addressOf(bytes) + BigInt(bytes.byteOffset + start);
+          range[1] = BigInt(length);
+          const got = preadv2(fd, range, 1, offset, RWF_NOWAIT);
+          return got < 0 ? -koffi.errno() : got;
+        },
+        lseek(fd, offset, whence) {
+          const found = seek(fd, offset, whence);
+          return found < 0 ? -koffi.errno() : found;
+        },
+        lseekAsync: (fd, offset, whence) =>
+          new Promise((resolve) => {
+            seek.async(fd, offset, whence, () => resolve());
+          }),
+        fallocate: (fd, mode, offset, length) =>
+          new Promise((resolve, reject) => {
+            allocate.async(fd, mode, offset, length, (error: unknown, status: number) => {
+              if (error) reject(error as Error);
+              // the error number belongs to the other thread: asked for again on this one, where it is rare
+              else resolve(status === 0 ? 0 : errno(allocate(fd, mode, offset, length)));
+            });
+          }),
         sendUnixDatagram(address, bytes) {
           const fd = open(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
           if (fd < 0) return koffi.errno();
