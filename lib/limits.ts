@@ -142,6 +142,10 @@ export const limits = {
   /** What one step of building it may cover. Source: nbd-migration, C.7. */
   allocationStepBytes: 100 * 1024 * 1024,
   allocationStepExtents: 1000,
+  /** Lines of one command on flexnbd's control socket: an access list with so many entries. */
+  flexnbdCommandLines: 4096,
+  /** Seconds a client of that socket may take to say its command. */
+  flexnbdCommandSeconds: 60,
 } as const;
 
 /** The type of the table: every ceiling by name. */

@@ -30,12 +30,20 @@ export interface ControlServer {
  * `limits.controlLineBytes` characters ends its connection. Rejects with MR_ERR_CONTROL_SOCKET: a living process
  * serves this path, something else lies there, or it cannot be made.
  */
-export async function serveControl(path: string, commands: ControlCommands): Promise<ControlServer> {
+export function serveControl(path: string, commands: ControlCommands): Promise<ControlServer> {
+  return serveControlSocket(path, (socket) => answer(socket, commands));
+}
+
+/** As `serveControl`, for another protocol: `accept` gets each connection, half open when its peer has said all. */
+export async function serveControlSocket(
+  path: string,
+  accept: (socket: Socket) => void,
+): Promise<ControlServer> {
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
-    answer(socket, commands);
+    accept(socket);
   });
   try {
     await listenUnix(server, path, (birthPath) => chmodSync(birthPath, 0o600));
