@@ -3,7 +3,7 @@
  * the session's directory; the empty one is that directory itself, in which a chunk owns only the top-level
  * directories that it made (`ust`, `kernel`). Source: relay-behaviour, "Where a chunk lies".
  */
-import { existsSync, readdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import { makeDirectory } from './directories.ts';
 
 /** Made while its predecessor is not closed yet. */
@@ -77,8 +77,9 @@ export function deleteChunk(
   if (ownsRoot) removeEmptyTree(root);
 }
 
-/** Unlinks a file; that there is none is no error. */
+/** Unlinks a file; that there is none is no error, and the usual case: asking first costs less than an exception. */
 export function unlinkIfThere(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
   try {
     unlinkSync(path);
   } catch (error) {

@@ -8,18 +8,23 @@ export const directoryMode = 0o770;
 
 /**
  * Makes a directory, and its parents, unless they are there. One by one, because Node 20's own recursion never
- * ends where the system says ENOENT below a directory that exists, as in /proc. Errors: MR_ERR_DISK_CREATE.
+ * ends where the system says ENOENT below a directory that exists, as in /proc. Returns whether it is new. Errors:
+ * MR_ERR_DISK_CREATE.
  */
-export function makeDirectory(path: string, mode: number = directoryMode): void {
+export function makeDirectory(path: string, mode: number = directoryMode): boolean {
+  let isNew = false;
   const missing: string[] = [];
   for (let at = path; !existsSync(at) && dirname(at) !== at; at = dirname(at)) missing.push(at);
   for (const directory of missing.reverse()) {
     try {
       mkdirSync(directory, { mode });
+      isNew = true;
     } catch (error) {
       // Somebody else was faster.
+      isNew = false;
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
       throw new MillraceError('MR_ERR_DISK_CREATE', { path: directory, why: why(error) }, { cause: error });
     }
   }
+  return isNew;
 }

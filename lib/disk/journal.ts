@@ -1,8 +1,12 @@
 /**
  * The relay's journal: which files are open and how far they are whole, where trace chunks lie and what is to
  * become of them, so that the next start can cut what a kill left torn and finish what it interrupted. A frame log
- * in `OUT/.millrace/` that is gone after a clean end. Facts are written one by one, each with a single synchronous
- * write of some tens of bytes and no fsync: it guards against the death of the relay, not of the machine.
+ * in `OUT/.millrace/` that is gone after a clean end. Writes are synchronous, and there is no fsync: it guards against
+ * the death of the relay, not of the machine.
+ *
+ * A fact that announces something is in the file before that is done. What has been done already needs no such hurry:
+ * it is gathered, and leaves with the next announcement or at the end of the tick, so facts of one request share a
+ * write. The order of facts in the file is always that in which they were told.
  *
  * It stays small: grown past a bound, it is written anew with only the facts that still matter. A journal that
  * cannot be written is removed, because one that lacks commits would have whole metadata cut away.
@@ -37,6 +41,8 @@ export class Journal implements StoreJournal, ChunkJournal {
   /** Size at which the journal is written anew. */
   #boundBytes = 0;
   #retryAtMs = 0;
+  /** Records that are not in the file yet. */
+  #gathered: Buffer[] = [];
   /** What was mended when the journal was opened. */
   readonly recovery: RecoveryReport;
 
@@ -62,45 +68,51 @@ export class Journal implements StoreJournal, ChunkJournal {
   }
 
   fileOpened(role: FileRole, chunk: number, path: string, indexPath?: string): number {
+    const file = this.fileNoted(role, chunk, path, indexPath);
+    this.settle();
+    return file;
+  }
+
+  fileNoted(role: FileRole, chunk: number, path: string, indexPath?: string): number {
     const file = this.#files;
     this.#files += 1;
-    this.#note({ kind: 'fileOpened', file, chunk, role, path, indexPath });
+    this.#gather({ kind: 'fileOpened', file, chunk, role, path, indexPath });
     return file;
   }
 
   fileCommitted(file: number, committedBytes: number): void {
-    this.#note({ kind: 'fileCommitted', file, committedBytes });
+    this.#announce({ kind: 'fileCommitted', file, committedBytes });
   }
 
   fileClosed(file: number): void {
-    this.#note({ kind: 'fileClosed', file });
+    this.#gather({ kind: 'fileClosed', file });
   }
 
   chunkMade(places: Omit<ChunkMade, 'kind' | 'chunk'>): number {
     const chunk = this.#chunks;
     this.#chunks += 1;
-    this.#note({ kind: 'chunkMade', chunk, ...places });
+    this.#announce({ kind: 'chunkMade', chunk, ...places });
     return chunk;
   }
 
   chunkDirectory(chunk: number, path: string): void {
-    this.#note({ kind: 'chunkDirectory', chunk, path });
+    this.#announce({ kind: 'chunkDirectory', chunk, path });
   }
 
   moveBegun(chunk: number, to: string): void {
-    this.#note({ kind: 'moveBegun', chunk, to });
+    this.#announce({ kind: 'moveBegun', chunk, to });
   }
 
   moveDone(chunk: number): void {
-    this.#note({ kind: 'moveDone', chunk });
+    this.#gather({ kind: 'moveDone', chunk });
   }
 
   chunkClosed(chunk: number, action: ChunkClosed['action'], archive: string): void {
-    this.#note({ kind: 'chunkClosed', chunk, action, archive });
+    this.#announce({ kind: 'chunkClosed', chunk, action, archive });
   }
 
   chunkGone(chunk: number): void {
-    this.#note({ kind: 'chunkGone', chunk });
+    this.#announce({ kind: 'chunkGone', chunk });
   }
 
   /** Notes sessions, streams and trace chunks; other frames are passed over. */
@@ -109,8 +121,27 @@ export class Journal implements StoreJournal, ChunkJournal {
     if (fact !== undefined) this.#append(fact);
   }
 
+  /** What was told is in the file when this returns. */
+  settle(): void {
+    if (this.#gathered.length === 0) return;
+    if (this.#fd === undefined || this.#encoder.offset > this.#boundBytes) {
+      // the state has the facts already
+      this.#rewrite();
+      return;
+    }
+    const [first = Buffer.alloc(0)] = this.#gathered;
+    const bytes = this.#gathered.length === 1 ? first : Buffer.concat(this.#gathered);
+    this.#gathered = [];
+    try {
+      writeWhole(this.#fd, bytes);
+    } catch (error) {
+      this.#giveUp(error);
+    }
+  }
+
   /** The clean end: every file is in order, so journal and lock go. */
   close(): void {
+    this.#gathered = [];
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
     rmSync(this.#path(journalName), { force: true });
@@ -121,30 +152,30 @@ export class Journal implements StoreJournal, ChunkJournal {
     return `${this.#outputPath}/${journalDirectory}/${name}`;
   }
 
-  #note(fact: Fact): void {
+  /** Something is about to be done, or to be relied on. */
+  #announce(fact: Fact): void {
+    this.#gather(fact);
+    this.settle();
+  }
+
+  /** Something has been done, or will be only after `settle`. */
+  #gather(fact: Fact): void {
     this.#state.take(fact);
     this.#append(encodeFact(fact));
   }
 
   #append(fact: LogBody): void {
-    if (this.#fd === undefined || this.#encoder.offset > this.#boundBytes) {
-      // the state has the fact already
-      this.#rewrite();
-      return;
-    }
-    try {
-      writeWhole(this.#fd, this.#encode(fact));
-    } catch (error) {
-      this.#giveUp(error);
-    }
+    if (this.#gathered.length === 0) queueMicrotask(() => this.settle());
+    this.#gathered.push(...this.#record(fact));
   }
 
-  #encode({ kind, parts }: LogBody): Buffer {
-    return Buffer.concat(this.#encoder.record(kind, nowNs(), parts));
+  #record({ kind, parts }: LogBody): Buffer[] {
+    return this.#encoder.record(kind, nowNs(), parts);
   }
 
   /** Writes a new journal with the living facts beside the old one, then puts it in its place. */
   #rewrite(): void {
+    this.#gathered = [];
     if (this.#fd === undefined && Date.now() < this.#retryAtMs) return;
     const path = this.#path(nextJournalName);
     let fd: number | undefined;
@@ -154,7 +185,7 @@ export class Journal implements StoreJournal, ChunkJournal {
       const header = this.#encoder.header({ content: 'journal', segment: 0, createdNs: nowNs() });
       writeWhole(
         fd,
-        Buffer.concat([header, ...Array.from(this.#state.facts(), (fact) => this.#encode(fact))]),
+        Buffer.concat([header, ...Array.from(this.#state.facts(), (fact) => this.#record(fact)).flat()]),
       );
       renameSync(path, this.#path(journalName));
       if (this.#fd !== undefined) closeSync(this.#fd);

@@ -2,6 +2,7 @@
 import type { ChunkDone } from '../stage/frames.ts';
 import type { DiskEnvironment } from './append-file.ts';
 import type { Space } from './space.ts';
+import type { Turns } from './turns.ts';
 
 /** When a packet counts as committed; see `RelayOptions.durability`. */
 export type Durability = 'none' | 'sync' | 'packet';
@@ -36,9 +37,13 @@ export interface StoreJournal {
    * chunk. Returns its number in the journal.
    */
   fileOpened(role: 'data' | 'index' | 'metadata', chunk: number, path: string, indexPath?: string): number;
+  /** The same, but `settle` must be called before anything is done that relies on it. */
+  fileNoted: StoreJournal['fileOpened'];
   /** Metadata, and data without index: what is whole and stored ends here. */
   fileCommitted(id: number, bytes: number): void;
   fileClosed(id: number): void;
+  /** What was told so far is in the journal when this returns. */
+  settle(): void;
 }
 
 /** See the file's head. */
@@ -52,6 +57,8 @@ export interface StoreContext {
   dirty: Set<Flushable>;
   /** Writers that wait for the next sync point. */
   unsynced: Set<Flushable>;
+  /** Streams that have gone over to a chunk in which their files are still to be made: in turns, or when a packet comes. */
+  entering: Turns;
   /** Counts what will never come. */
   lose(cause: string, packets: number, bytes: number): void;
 }

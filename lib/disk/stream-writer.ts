@@ -15,7 +15,7 @@ import { isAfter, Ledger } from './ledger.ts';
 import { HalfPackets, type Packet } from './packets.ts';
 import type { StoreContext } from './store-context.ts';
 import { pathIn, type TraceChunk } from './trace-chunk.ts';
-import { Tracefile, type TracefileOwner } from './tracefile.ts';
+import { type AnnouncedTracefile, announceTracefile, Tracefile, type TracefileOwner } from './tracefile.ts';
 
 /** A change of trace chunks that waits for packets. */
 interface PendingSwitch {
@@ -38,6 +38,8 @@ export class StreamWriter implements TracefileOwner {
   #fileNumber = 0n;
   /** The file that packets go to; undefined between a rotation to no chunk and the next one. */
   #current: Tracefile | undefined;
+  /** In place of the current file, when the stream has gone over to a chunk and its first file there is not made yet. */
+  #announced: AnnouncedTracefile | undefined;
   /** All open files in the order of their packets, the current one last. */
   #files: Tracefile[] = [];
   readonly #staged = new Set<Tracefile>();
@@ -94,10 +96,11 @@ export class StreamWriter implements TracefileOwner {
 
   /** Whether packets have a file to go to. */
   get hasFile(): boolean {
-    return this.#current !== undefined;
+    return this.#current !== undefined || this.#announced !== undefined;
   }
 
   get committedBytes(): number {
+    if (this.#announced !== undefined) return 0;
     return this.#current?.committedBytes ?? this.ledger.stored.bytes;
   }
 
@@ -125,6 +128,7 @@ export class StreamWriter implements TracefileOwner {
    * Errors: MR_ERR_DISK_CREATE for the next tracefile.
    */
   stage(frame: Data, bytes: Buffer): void {
+    if (this.#packet === undefined) this.enter();
     if (this.#failed !== undefined || this.#closing) return;
     if (this.#packet === undefined) {
       if (frame.offsetBytes > 0) return;
@@ -173,16 +177,39 @@ export class StreamWriter implements TracefileOwner {
   }
 
   #openFile(chunk: TraceChunk): Tracefile {
+    return this.#makeFile(this.#announce(chunk));
+  }
+
+  #announce(chunk: TraceChunk): AnnouncedTracefile {
     const { channelName: stream } = this.stream;
     const name = this.#sizeLimitBytes > 0n ? `${stream}_${this.#fileNumber}` : stream;
     for (const tracefile of this.#files)
       if (tracefile.place.chunk === chunk && tracefile.place.name === name) tracefile.replaced();
-    const place = { chunk, components: this.#components, name };
-    const tracefile = new Tracefile(place, this.#format, this.#context, this);
-    this.#chunk = chunk;
+    return announceTracefile({ chunk, components: this.#components, name }, this.#format, this.#context);
+  }
+
+  #makeFile(announced: AnnouncedTracefile): Tracefile {
+    const tracefile = new Tracefile(announced, this.#context, this);
+    this.#chunk = announced.place.chunk;
     this.#files.push(tracefile);
     this.#current = tracefile;
     return tracefile;
+  }
+
+  /**
+   * Makes the first file in the chunk that the stream has gone over to, if that is still to be done. A failure gives
+   * the stream up.
+   */
+  enter(): void {
+    const announced = this.#announced;
+    if (announced === undefined) return;
+    this.#announced = undefined;
+    this.#context.entering.delete(this);
+    try {
+      this.#makeFile(announced);
+    } catch (error) {
+      this.fail(error as MillraceError);
+    }
   }
 
   /** Writes what was staged; `done` when the slab is free again, with the error that failed the stream. */
@@ -298,6 +325,7 @@ export class StreamWriter implements TracefileOwner {
    * `atPacketSeqNum`; `done` when it has. At most one such change at a time.
    */
   switchTo(atPacketSeqNum: bigint, next: TraceChunk | undefined, done: () => void): void {
+    this.enter();
     if (this.#closed) {
       done();
       return;
@@ -350,8 +378,11 @@ export class StreamWriter implements TracefileOwner {
     const old = [...this.#files];
     const moving = first === undefined ? [] : old.slice(old.indexOf(first.tracefile as Tracefile));
     this.#fileNumber = 0n;
-    if (next === undefined) {
-      this.#chunk = undefined;
+    if (next === undefined || first === undefined) {
+      // Nothing has to be there yet: the old chunk need not wait until new files are made.
+      this.#announced = next && this.#announce(next);
+      if (next !== undefined) this.#context.entering.add(this);
+      this.#chunk = next;
       this.#current = undefined;
       this.#files = [];
     } else {
@@ -414,8 +445,9 @@ export class StreamWriter implements TracefileOwner {
 
   /** As soon as no write is under way: an index without its packet is a lost packet, a torn packet is cut. */
   #close(): void {
-    if (this.#closed) return;
     this.#closing = true;
+    if (this.#failed === undefined) this.enter();
+    if (this.#closed) return;
     if (!this.#files.every(({ idle }) => idle)) return;
     this.#closed = true;
     const lost = new Set([...this.#halves.announced()].map(({ netSeqNum }) => netSeqNum));
@@ -425,6 +457,8 @@ export class StreamWriter implements TracefileOwner {
     for (const tracefile of this.#files) tracefile.close();
     this.#files = [];
     this.#current = undefined;
+    this.#announced = undefined;
+    this.#context.entering.delete(this);
     this.#switch?.done();
     this.#switch = undefined;
     this.#end?.done();

@@ -59,8 +59,12 @@ export class TraceChunk {
   #closeTimeS: bigint | undefined;
   #action: ChunkDone['action'] = 'none';
   readonly #users = new Set<object>();
+  /** Directories as `directory` found them, until the next rename. */
+  readonly #directories = new Map<string, { directory: string; relative: string }>();
   /** Directories made, and files: relative to the chunk, so that they stay true when it is renamed. */
   readonly #made = new Set<string>();
+  /** Those of them that were not there before: what lies in them is the chunk's. */
+  readonly #new = new Set<string>();
   readonly #files = new Set<string>();
 
   /** Makes its directory at `path` below the session's. Errors: MR_ERR_DISK_CREATE. */
@@ -140,13 +144,17 @@ export class TraceChunk {
   /** A directory in the chunk, made if need be; absolute, and relative to the output directory. Errors: MR_ERR_DISK_CREATE. */
   directory(components: readonly string[]): { directory: string; relative: string } {
     const key = components.join('/');
+    const known = this.#directories.get(key);
+    if (known !== undefined) return known;
     const relative = this.#relative(below(this.#path, key));
-    const directory = this.#absolute(relative);
-    if (this.#made.has(key)) return { directory, relative };
-    if (key !== '') this.#origin.journal.chunkDirectory(this.number, key);
-    makeDirectory(directory);
-    this.#made.add(key);
-    return { directory, relative };
+    const found = { directory: this.#absolute(relative), relative };
+    if (!this.#made.has(key)) {
+      if (key !== '') this.#origin.journal.chunkDirectory(this.number, key);
+      if (makeDirectory(found.directory)) this.#new.add(key);
+      this.#made.add(key);
+    }
+    this.#directories.set(key, found);
+    return found;
   }
 
   /** Notes a file, so that deleting the chunk deletes it; `components` relative to the chunk. */
@@ -157,8 +165,15 @@ export class TraceChunk {
   /** Unlinks a file of the chunk, if there is one: also one that an earlier session has left at its place. */
   removeFile(components: readonly string[]): void {
     const key = components.join('/');
-    this.#files.delete(key);
+    if (!this.#files.delete(key) && this.#isBelowNew(key)) return;
     unlinkIfThere(this.#absolute(this.#relative(below(this.#path, key))));
+  }
+
+  /** Whether nobody but the chunk can have put something there. */
+  #isBelowNew(key: string): boolean {
+    for (let at = key.lastIndexOf('/'); at > 0; at = key.lastIndexOf('/', at - 1))
+      if (this.#new.has(key.slice(0, at))) return true;
+    return this.#new.has('');
   }
 
   /** A successor is created. Errors: MR_ERR_DISK_CREATE. */
@@ -219,6 +234,7 @@ export class TraceChunk {
       throw new MillraceError('MR_ERR_DISK_CREATE', { path, why: why(error) }, { cause: error });
     }
     this.#path = to;
+    this.#directories.clear();
     if (!isTemporary(to)) this.#home = to;
   }
 

@@ -22,6 +22,7 @@ import type { ChunkJournal, Durability, StoreContext, StoreJournal } from './sto
 import { StreamWriter } from './stream-writer.ts';
 import { SuspensionMarks } from './suspension-marks.ts';
 import type { TraceChunk } from './trace-chunk.ts';
+import { Turns } from './turns.ts';
 
 export interface StoreOptions {
   /** Absolute; exists. */
@@ -102,6 +103,7 @@ export class TraceStore {
       totals: { packets: 0, bytes: 0, metadataBytes: 0 },
       dirty: new Set(),
       unsynced: new Set(),
+      entering: new Turns(),
       lose: (cause, packets, bytes) => {
         const sum = this.lost[cause] ?? { packets: 0, bytes: 0 };
         this.lost[cause] = { packets: sum.packets + packets, bytes: sum.bytes + bytes };

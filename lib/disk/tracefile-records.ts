@@ -19,7 +19,6 @@ export class TracefileRecords {
   readonly #context: StoreContext;
   readonly #owner: TracefileOwner;
   #file: IndexFile | undefined;
-  #fileId = 0;
   #replaced = false;
   /** Packets whose records wait to be written. */
   #complete: Packet[] = [];
@@ -67,7 +66,6 @@ export class TracefileRecords {
       });
       this.#file = file;
       chunk.addFile([...path, fileName]);
-      this.#fileId = this.#context.journal.fileOpened('index', chunk.number, [...path, fileName].join('/'));
       file.begin();
       return true;
     } catch (error) {
@@ -133,11 +131,6 @@ export class TracefileRecords {
     this.#file.close();
     const { chunk, path, fileName } = this.#indexPlace;
     if ((isEmpty || this.#file.isTorn) && !this.#replaced) chunk.removeFile([...path, fileName]);
-  }
-
-  /** The last record is written: the journal need not know of the file any more. */
-  closed(): void {
-    if (this.#file !== undefined) this.#context.journal.fileClosed(this.#fileId);
   }
 
   get #indexPlace() {

@@ -33,6 +33,32 @@ export interface TracefilePlace {
   name: string;
 }
 
+/** A tracefile of which the journal knows: what has its name may be replaced from now on. */
+export interface AnnouncedTracefile {
+  readonly place: TracefilePlace;
+  /** undefined: packets need no index. */
+  readonly format: IndexFormat | undefined;
+  /** Its number in the journal; without an index it gets one only when it is there. */
+  readonly fileId: number | undefined;
+}
+
+/**
+ * Tells the journal of a tracefile that is to be made, and makes its directory. Those of one request are told first
+ * and made afterwards, so that they share a write. Errors: MR_ERR_DISK_CREATE.
+ */
+export function announceTracefile(
+  place: TracefilePlace,
+  format: IndexFormat | undefined,
+  { journal }: StoreContext,
+): AnnouncedTracefile {
+  const { chunk, components, name } = place;
+  chunk.directory(components);
+  if (format === undefined) return { place, format, fileId: undefined };
+  const path = [...components, name].join('/');
+  const indexPath = [...components, 'index', `${name}.idx`].join('/');
+  return { place, format, fileId: journal.fileNoted('data', chunk.number, path, indexPath) };
+}
+
 const copyBytes = 65_536;
 
 /** See the file's head. */
@@ -56,40 +82,23 @@ export class Tracefile {
   #syncAgain = false;
   #closed = false;
 
-  /**
-   * Creates the data file, in place of one of that name if there is one. `format` undefined: packets need no
-   * index. Errors: MR_ERR_DISK_CREATE.
-   */
-  constructor(
-    place: TracefilePlace,
-    format: IndexFormat | undefined,
-    context: StoreContext,
-    owner: TracefileOwner,
-  ) {
+  /** Creates the data file, in place of one of that name if there is one. Errors: MR_ERR_DISK_CREATE. */
+  constructor({ place, format, fileId }: AnnouncedTracefile, context: StoreContext, owner: TracefileOwner) {
     this.place = place;
     this.#context = context;
     this.#owner = owner;
     const { chunk, components, name } = place;
-    const { directory } = chunk.directory(components);
     const path = [...components, name];
-    const indexPath = [...components, 'index', `${name}.idx`];
-    const birth = () =>
-      new AppendFile(directory, name, context.env, {
-        directoryNow: () => chunk.directory(components).directory,
-      });
-    const opened = () =>
-      context.journal.fileOpened('data', chunk.number, path.join('/'), format && indexPath.join('/'));
-    if (format === undefined) {
-      this.#file = birth();
-      this.#fileId = opened();
-    } else {
-      // A reader must never find a new data file beside the index of the one that it replaces. If we die between
-      // the two, the journal says that data without an index is to go.
-      this.#fileId = opened();
-      chunk.removeFile(indexPath);
-      this.#file = birth();
-    }
+    const { directory } = chunk.directory(components);
+    // A reader must never find a new data file beside the index of the one that it replaces. If we die between the
+    // two, the journal says that data without an index is to go.
+    context.journal.settle();
+    if (format !== undefined) chunk.removeFile([...components, 'index', `${name}.idx`]);
+    this.#file = new AppendFile(directory, name, context.env, {
+      directoryNow: () => chunk.directory(components).directory,
+    });
     chunk.addFile(path);
+    this.#fileId = fileId ?? context.journal.fileOpened('data', chunk.number, path.join('/'));
     this.#records = format && new TracefileRecords(place, format, context, owner);
   }
 
@@ -287,11 +296,8 @@ export class Tracefile {
       journal.fileClosed(this.#fileId);
       return;
     }
-    // The journal knows of both files until the last record is written.
-    this.#records.write(Number.POSITIVE_INFINITY, () => {
-      this.#records?.closed();
-      journal.fileClosed(this.#fileId);
-    });
+    // The journal's file stands for both until the last record is written.
+    this.#records.write(Number.POSITIVE_INFINITY, () => journal.fileClosed(this.#fileId));
     this.#records.close(this.#wholeBytes === 0);
   }
 }

@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { Journal } from '../../lib/disk/journal.ts';
+import { LogParser } from '../../lib/disk/log-parser.ts';
 import { recover } from '../../lib/disk/recover.ts';
 import { limits } from '../../lib/limits.ts';
 import { openRangeLocks } from '../../lib/os/range-locks.ts';
+import { logKinds } from '../../lib/wire/frame-log.ts';
 
 const locks = openRangeLocks();
 
@@ -21,6 +23,7 @@ function temporary(t: ExecutionContext): string {
 function died(outputPath: string, act: (journal: Journal) => void): void {
   const journal = Journal.open(outputPath, locks);
   act(journal);
+  journal.settle();
   const path = join(outputPath, '.millrace', 'journal.mrlog');
   const bytes = readFileSync(path);
   journal.close();
@@ -55,6 +58,42 @@ for (const [how, theirs, ours] of [
     t.deepEqual(readdirSync(outputPath), []);
   });
 }
+
+test('journal: what is announced is in the file at once and takes along what was told before; the rest follows with the tick', async (t) => {
+  const outputPath = temporary(t);
+  const path = join(outputPath, '.millrace', 'journal.mrlog');
+  const journal = Journal.open(outputPath, locks);
+  const sizes: number[] = [];
+  const look = () => sizes.push(statSync(path).size);
+  look();
+  const chunk = journal.chunkMade({ sessionPath: '', path: 'a', home: 'a', name: 'a' });
+  look();
+  const file = journal.fileNoted('data', chunk, 'ch_0', 'index/ch_0.idx');
+  journal.moveDone(chunk);
+  look();
+  journal.settle();
+  look();
+  journal.fileClosed(file);
+  look();
+  journal.moveBegun(chunk, 'b');
+  look();
+  journal.moveDone(chunk);
+  look();
+  await null;
+  look();
+  const [begun, made, noted, settled, closed, moving, moved, ticked] = sizes as [number, ...number[]];
+  t.true(made !== undefined && made > begun);
+  t.is(noted, made);
+  t.true(Number(settled) > Number(noted));
+  t.is(closed, settled);
+  t.true(Number(moving) > Number(closed));
+  t.is(moved, moving);
+  t.true(Number(ticked) > Number(moved));
+  const records = [...new LogParser(path).push(readFileSync(path))].map(({ kind }) => kind);
+  const { chunkMade, fileOpened, moveDone, fileClosed, moveBegun } = logKinds;
+  t.deepEqual(records, [chunkMade, fileOpened, moveDone, fileClosed, moveBegun, moveDone]);
+  journal.close();
+});
 
 test('journal: stays small however many facts come, and loses none that matters', (t) => {
   const outputPath = temporary(t);

@@ -30,6 +30,7 @@ function died(t: ExecutionContext, files: string[], facts: (journal: Journal) =>
   }
   const journal = Journal.open(outputPath, locks);
   facts(journal);
+  journal.settle();
   const path = join(outputPath, '.millrace', 'journal.mrlog');
   const bytes = readFileSync(path);
   journal.close();

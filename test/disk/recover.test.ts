@@ -186,6 +186,7 @@ function chunkIn(journal: Journal): number {
 function died(outputPath: string, act: (journal: Journal) => void): void {
   const journal = Journal.open(outputPath, locks);
   act(journal);
+  journal.settle();
   const path = join(outputPath, '.millrace', 'journal.mrlog');
   const bytes = readFileSync(path);
   journal.close();

@@ -60,8 +60,10 @@ export class TestStore {
       locks,
       journal: {
         fileOpened: number,
+        fileNoted: number,
         fileCommitted: nothing,
         fileClosed: nothing,
+        settle: nothing,
         frame: nothing,
         chunkMade: number,
         chunkDirectory: nothing,
