@@ -226,11 +226,12 @@ export class ClientSession {
       await this.link.control.fewer(limits.pipelinedRequests / 2);
   }
 
-  /** Gives back what waits; the connections are dropped. */
-  destroy(error: MillraceError): void {
+  /** Drops the connections; resolves when every slab is given back. */
+  destroy(error: MillraceError): Promise<void> {
     this.#packets.drop();
     this.link.control.fail(error);
     this.link.data.fail(error);
+    return this.link.data.closed;
   }
 
   #unsupported(why: string): MillraceError {

@@ -170,10 +170,12 @@ export class ControlChannel {
     let held = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
     try {
       for (let size = this.#whole(held); size > 0 && this.#failed === undefined; size = this.#whole(held)) {
-        const [asked] = this.#awaited.takeWhile(() => true, 1) as [Awaited];
+        // Taken when it is known to be good: who asked is told of a bad reply too.
+        const asked = this.#awaited.first as Awaited;
         const reply = asked.layout.decode(held, 0, size);
         held = held.subarray(size);
         if (!asked.anyRet) this.#refuse(asked.command, reply);
+        this.#awaited.takeWhile(() => true, 1);
         asked.done(reply);
       }
       if (this.#awaited.size === 0 && held.length > 0 && this.#failed === undefined)

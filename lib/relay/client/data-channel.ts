@@ -11,6 +11,8 @@ import { endSocket } from './control-channel.ts';
 
 /** See the file's head. Owns the socket. `onFailed` is called once, with what ended the channel before `end`. */
 export class DataChannel {
+  /** Resolves when the connection is gone and no slab is held any more. */
+  readonly closed: Promise<void>;
   readonly #socket: Socket;
   readonly #peer: string;
   readonly #timeoutMs: number;
@@ -54,6 +56,7 @@ export class DataChannel {
         this.#lent.clear();
       })
       .resume();
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
   }
 
   /** A packet begins: its header. */

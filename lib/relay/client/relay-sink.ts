@@ -42,6 +42,8 @@ class RelayClient extends Writable implements RelaySink {
   /** Sessions of streams, by the source's handle of the stream. */
   readonly #ofStream = new Map<number, ClientSession>();
   readonly #stop = new AbortController();
+  /** The batch, or the end, that is being dealt with. */
+  #running: Promise<unknown> = Promise.resolve();
 
   constructor(options: RelaySinkOptions) {
     super({ objectMode: true, highWaterMark: 2 });
@@ -54,12 +56,23 @@ class RelayClient extends Writable implements RelaySink {
   }
 
   override _write(batch: FrameBatch, _: BufferEncoding, callback: (error?: Error | null) => void): void {
-    this.#take(batch)
-      .finally(() => releaseBatch(batch))
-      .then(
-        () => callback(),
-        (error: unknown) => callback(stageError('relay client', error)),
-      );
+    this.#run(
+      this.#take(batch).finally(() => releaseBatch(batch)),
+      callback,
+    );
+  }
+
+  #run(work: Promise<void>, callback: (error?: Error | null) => void): void {
+    this.#running = work.catch(() => undefined);
+    work.then(
+      () => callback(),
+      (failure: unknown) => {
+        const error = stageError('relay client', failure);
+        // first destroyed: a write that fails drops the queue before `compose` has emptied it
+        this.destroy(error);
+        callback(error);
+      },
+    );
   }
 
   async #take({ frames, slab }: FrameBatch): Promise<void> {
@@ -109,17 +122,14 @@ class RelayClient extends Writable implements RelaySink {
     const all = async () => {
       for (const handle of this.#sessions.keys()) await this.#end(handle);
     };
-    all().then(
-      () => callback(),
-      (error: unknown) => callback(stageError('relay client', error)),
-    );
+    this.#run(all(), callback);
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     const reason = stageError('relay client', error ?? new Error('called off'));
     this.#stop.abort(reason);
-    for (const session of this.#sessions.values()) session.destroy(reason);
+    const gone = [...this.#sessions.values()].map((session) => session.destroy(reason));
     this.#sessions.clear();
-    callback(error);
+    void Promise.all([this.#running, ...gone]).then(() => callback(error));
   }
 }
