@@ -202,6 +202,21 @@ const rows = {
     text: 'replay of {path}: {what} was {got}, recorded {expected}',
   },
   // migration
+  MR_ERR_NBD_PROTOCOL: { scope: 'connection', text: '{peer} breaks the protocol: {why}' },
+  MR_ERR_NBD_TLS: { scope: 'connection', text: 'TLS with {peer}: {why}' },
+  MR_ERR_NBD_KILLED: {
+    scope: 'connection',
+    text: '{peer} was cut: a request was not finished within {seconds} s',
+  },
+  MR_ERR_NBD_SLOW_HANDSHAKE: {
+    scope: 'connection',
+    text: '{peer} did not finish its handshake in {seconds} s',
+  },
+  MR_ERR_NBD_ACL: {
+    scope: 'message',
+    text: '"{entry}" is no ADDRESS or ADDRESS/BITS',
+    advice: 'IPv4 or IPv6 in numbers, with 1 to 32 or 1 to 128 bits: 10.0.0.0/8, 2001:db8::/32',
+  },
   MR_ERR_NBD_MIRROR_STATE: { scope: 'process', text: 'a migration that is {state} cannot be told {event}' },
   // pipes
   MR_ERR_PIPE_PAIR: { scope: 'process', text: '{source} cannot be piped into {sink}: {why}' },

@@ -125,6 +125,11 @@ export class Image {
     await this.#holding(offset, length, 'shared', () => this.#file.read(bytes, start, length, offset));
   }
 
+  /** Has the system read a range into memory, where it can; nobody waits for that. */
+  readAhead(offset: number, length: number): void {
+    this.#file.calls?.readAhead(this.#file.fd, offset, length);
+  }
+
   /**
    * Writes `bytes[start, start + length)` at `offset`. Undefined: it is done; a promise: it goes on. Throws, or
    * rejects.
@@ -214,6 +219,12 @@ export class Image {
   async extents(offset: number, length: number, most: number): Promise<Extent[]> {
     if (this.#map.state === 'built') return mappedExtents(this.#map, offset, offset + length, most);
     return await foundExtents(this.#source, offset, offset + length, most);
+  }
+
+  /** Resolves when every request has ended that was begun before. */
+  async settle(): Promise<void> {
+    const lease = await this.#ranges.take(0, Number.MAX_SAFE_INTEGER, 'exclusive');
+    lease.release();
   }
 
   /** Calls `listener` for every change; returns what ends that. */

@@ -3,13 +3,15 @@
  * descriptors are kept for files, connections that would take them are closed and told. (When even those are
  * gone, libuv accepts and closes in silence, through a descriptor that it keeps for that; the server goes on.)
  */
-import { createServer, type Socket } from 'node:net';
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
 import { MillraceError, why } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { descriptorLimit } from '../os/descriptors.ts';
 import { descriptorOf } from '../os/socket-handle.ts';
 import { tell } from '../telemetry.ts';
-import { addressText } from './address.ts';
+import { type Address, addressText } from './address.ts';
+import { listenUnix } from './unix-socket.ts';
 
 /** Ceilings of one listener. */
 export interface ListenOptions {
@@ -19,10 +21,13 @@ export interface ListenOptions {
   allowHalfOpen?: boolean;
 }
 
+/** Where to listen: TCP, a Unix socket's path, or a socket that was inherited listening. */
+export type ListenAddress = Address | { fd: number };
+
 /** A listener at work. */
-export interface Listener {
+export interface Listener<A extends Address = { host: string; port: number }> {
   /** Where it listens, with the port that the system chose for 0. */
-  readonly address: { host: string; port: number };
+  readonly address: A;
   /** Whether connections are accepted. */
   readonly listening: boolean;
   /** Accepts nobody from now on; who is connected stays. */
@@ -41,8 +46,20 @@ export async function listen(
   onConnection: (socket: Socket) => void,
   options: ListenOptions = {},
 ): Promise<Listener> {
+  return (await listenAt(address, onConnection, options)) as Listener;
+}
+
+/**
+ * The same on any kind of address. A Unix socket may be used by everybody who can reach it; one that a dead process
+ * left is replaced, and it is removed when the listener stops.
+ */
+export async function listenAt(
+  address: ListenAddress,
+  onConnection: (socket: Socket) => void,
+  options: ListenOptions = {},
+): Promise<Listener<Address>> {
   const { maxConnections, allowHalfOpen = false } = options;
-  const text = addressText(address);
+  const text = 'fd' in address ? `descriptor ${address.fd}` : addressText(address);
   const refused = refusals(text);
   const lastDescriptor = descriptorLimit() - limits.spareDescriptors;
   const server = createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen }, (socket) => {
@@ -53,17 +70,15 @@ export async function listen(
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
   server.on('drop', () => refused(`more than ${maxConnections} connections`));
 
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => {
-      reject(new MillraceError('MR_ERR_NETWORK_LISTEN', { address: text, why: why(cause) }, { cause }));
-    });
-    server.listen(address.port, address.host, resolve);
+  await bind(server, address).catch((cause: unknown) => {
+    throw new MillraceError('MR_ERR_NETWORK_LISTEN', { address: text, why: why(cause) }, { cause });
   });
   server.removeAllListeners('error').on('error', (error) => refused(why(error)));
 
-  const { address: host, port } = server.address() as { address: string; port: number };
+  const bound = boundAddress(server, address);
   const closed = new Promise<void>((resolve) => server.once('close', resolve));
   const stop = (): void => {
+    if (server.listening && 'path' in address) rmSync(address.path as string, { force: true });
     server.close();
   };
   const close = (): Promise<void> => {
@@ -71,13 +86,30 @@ export async function listen(
     return closed;
   };
   return {
-    address: { host, port },
+    address: bound,
     get listening() {
       return server.listening;
     },
     stop,
     close,
   };
+}
+
+async function bind(server: Server, address: ListenAddress): Promise<void> {
+  if ('path' in address && address.path !== undefined)
+    return await listenUnix(server, address.path, (birthPath) => chmodSync(birthPath, 0o666));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    if ('fd' in address) server.listen({ fd: address.fd }, resolve);
+    else server.listen(address.port as number, address.host as string, resolve);
+  });
+}
+
+function boundAddress(server: Server, address: ListenAddress): Address {
+  if ('path' in address && address.path !== undefined) return { path: address.path };
+  const found = server.address();
+  if (found === null || typeof found === 'string') return { path: found ?? '' };
+  return { host: found.address, port: found.port };
 }
 
 /** Counts refused connections and tells at most once a second. */

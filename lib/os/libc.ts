@@ -17,6 +17,8 @@ export interface Libc {
   lseek(fd: number, offset: number, whence: number): number;
   /** Likewise on a pool thread; resolves when what it needed of the disk is in memory. */
   lseekAsync(fd: number, offset: number, whence: number): Promise<void>;
+  /** Begun on a pool thread; what comes of it interests nobody. */
+  readAhead(fd: number, offset: number, length: number): void;
   /** On a pool thread. */
   fallocate(fd: number, mode: number, offset: number, length: number): Promise<number>;
   /** Sends one datagram from a socket of its own, without waiting; `address` is a whole `struct sockaddr_un`. */
@@ -29,6 +31,7 @@ const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const MSG_NOSIGNAL = 0x4000;
 const RWF_NOWAIT = 8;
+const POSIX_FADV_WILLNEED = 3;
 
 /** The calls, or why there are none. */
 export type LibcOutcome = { libc: Libc; missing?: never } | { libc?: never; missing: string };
@@ -63,6 +66,9 @@ function load(): LibcOutcome {
       'long preadv2(int fd, void *ranges, int count, int64_t offset, int flags)',
     ) as Call;
     const seek = library.func('int64_t lseek(int fd, int64_t offset, int whence)') as Call & Async;
+    const advise = library.func(
+      'int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)',
+    ) as Call & Async;
     const allocate = library.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)') as Call &
       Async;
     const errno = (status: number): number => (status === 0 ? 0 : koffi.errno());
@@ -96,6 +102,8 @@ function load(): LibcOutcome {
           new Promise((resolve) => {
             seek.async(fd, offset, whence, () => resolve());
           }),
+        readAhead: (fd, offset, length) =>
+          advise.async(fd, offset, length, POSIX_FADV_WILLNEED, () => undefined),
         fallocate: (fd, mode, offset, length) =>
           new Promise((resolve, reject) => {
             allocate.async(fd, mode, offset, length, (error: unknown, status: number) => {

@@ -59,6 +59,11 @@ export class SparseCalls {
     await this.#libc.lseekAsync(fd, offset, SEEK_DATA);
   }
 
+  /** Begins to read a range into memory; a hint. */
+  readAhead(fd: number, offset: number, length: number): void {
+    this.#libc.readAhead(fd, offset, length);
+  }
+
   /** Makes a hole, which reads as zeroes. Rejects with the system's error, EOPNOTSUPP where there are no holes. */
   async punch(fd: number, offset: number, length: number): Promise<void> {
     await this.#allocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);

@@ -1,0 +1,183 @@
+/**
+ * READ. A small one is answered from one piece of memory, at once where its bytes lie in the page cache. A long one
+ * is streamed piece by piece, as fast as the client takes them. With chunks, holes are told, not sent.
+ */
+import { limits } from '../../limits.ts';
+import { commandFlags } from '../../wire/nbd/index.ts';
+import type { CommandContext } from './context.ts';
+import type { Room } from './pieces.ts';
+import type { Request } from './request-reader.ts';
+
+/** A run of the request: data, or a hole to be told. */
+interface Run {
+  offset: number;
+  lengthBytes: number;
+  hole: boolean;
+}
+
+/** Holes shorter than this are sent as zeroes: telling them costs as much. */
+const leastHoleBytes = 4096;
+
+/** Begins a READ; false: there is no memory for its data now. */
+export function read(context: CommandContext, request: Request): boolean {
+  const { codec, outbox, counters } = context;
+  if (request.length === 0) {
+    codec.empty(outbox, request);
+    return true;
+  }
+  const runs = runsOf(context, request);
+  const sizeBytes = runs.reduce(
+    (sum, { hole, lengthBytes }) => sum + (hole ? codec.holeBytes : codec.dataHeadBytes + lengthBytes),
+    0,
+  );
+  if (sizeBytes > context.pieces.roomBytes) {
+    counters.bytesRead += request.length;
+    context.run(request, () => stream(context, request, runs));
+    return true;
+  }
+  const room = context.pieces.take(sizeBytes);
+  if (room === undefined) return false;
+  counters.bytesRead += request.length;
+  let isNow: boolean;
+  try {
+    isNow = fillNow(context, request, runs, room);
+  } catch (error) {
+    room.slab.release();
+    context.failWith(request, error);
+    return true;
+  }
+  if (isNow) outbox.data(room.slab, room.start, room.start + sizeBytes);
+  else
+    context.run(request, async () => {
+      try {
+        await fill(context, request, runs, room);
+      } catch (error) {
+        room.slab.release();
+        throw error;
+      }
+      outbox.data(room.slab, room.start, room.start + sizeBytes);
+    });
+  return true;
+}
+
+/** The request as runs of data and holes; one run of data where holes are not told, or not known. */
+function runsOf({ codec, image }: CommandContext, { flags, offset, length }: Request): Run[] {
+  const whole = [{ offset, lengthBytes: length, hole: false }];
+  if (!codec.hasChunks || (flags & commandFlags.df) !== 0) return whole;
+  const map = image.allocationMap;
+  const end = offset + length;
+  const first = map.run(offset, end);
+  if (!first.hole && first.end === end) return whole;
+  const runs: Run[] = [];
+  for (let at = offset; at < end; ) {
+    const run = map.run(at, end);
+    const lengthBytes = run.end - at;
+    const hole = run.hole && lengthBytes >= leastHoleBytes;
+    const last = runs.at(-1);
+    if (last !== undefined && !last.hole && !hole) last.lengthBytes += lengthBytes;
+    else runs.push({ offset: at, lengthBytes, hole });
+    at = run.end;
+  }
+  return runs;
+}
+
+/** Where each run goes, headers written. */
+function* placed(
+  { codec }: CommandContext,
+  request: Request,
+  runs: readonly Run[],
+  { slab, start }: Room,
+): Generator<Run & { at: number }> {
+  let at = start;
+  for (const [i, run] of runs.entries()) {
+    const last = i === runs.length - 1;
+    if (run.hole) {
+      codec.hole(slab.bytes, at, request, run.offset, run.lengthBytes, last);
+      at += codec.holeBytes;
+      continue;
+    }
+    codec.dataHead(slab.bytes, at, request, run.offset, run.lengthBytes, last);
+    at += codec.dataHeadBytes;
+    yield { ...run, at };
+    at += run.lengthBytes;
+  }
+}
+
+function fillNow(context: CommandContext, request: Request, runs: readonly Run[], room: Room): boolean {
+  for (const { at, offset, lengthBytes } of placed(context, request, runs, room))
+    if (!context.image.readNow(room.slab.bytes, at, lengthBytes, offset)) return false;
+  return true;
+}
+
+async function fill(
+  context: CommandContext,
+  request: Request,
+  runs: readonly Run[],
+  room: Room,
+): Promise<void> {
+  for (const { at, offset, lengthBytes } of placed(context, request, runs, room))
+    await context.image.read(room.slab.bytes, at, lengthBytes, offset);
+}
+
+/** Sends the runs piece by piece. Simple replies have one header, and nothing may come between. */
+async function stream(context: CommandContext, request: Request, runs: readonly Run[]): Promise<void> {
+  const { codec, outbox } = context;
+  const giveBack = codec.hasChunks ? undefined : await outbox.long();
+  let isBegun = false;
+  try {
+    const end = request.offset + request.length;
+    for (const piece of cut(runs)) {
+      const isFirst = piece.offset === request.offset;
+      const headBytes = codec.hasChunks || isFirst ? codec.dataHeadBytes : 0;
+      const sizeBytes = piece.hole ? codec.holeBytes : headBytes + piece.lengthBytes;
+      const room = await roomFor(context, sizeBytes);
+      const last = piece.offset + piece.lengthBytes === end;
+      try {
+        await fillPiece(context, request, piece, room, headBytes, last);
+      } catch (error) {
+        room.slab.release();
+        throw error;
+      }
+      outbox.data(room.slab, room.start, room.start + sizeBytes, giveBack !== undefined);
+      outbox.flush();
+      isBegun = true;
+    }
+  } catch (error) {
+    // a simple reply promises all of its data with its header
+    if (isBegun && !codec.hasChunks) context.abort(error as Error);
+    throw error;
+  } finally {
+    giveBack?.();
+  }
+}
+
+async function fillPiece(
+  { codec, image }: CommandContext,
+  request: Request,
+  { hole, offset, lengthBytes }: Run,
+  { slab, start }: Room,
+  headBytes: number,
+  last: boolean,
+): Promise<void> {
+  if (hole) return codec.hole(slab.bytes, start, request, offset, lengthBytes, last);
+  if (headBytes > 0) codec.dataHead(slab.bytes, start, request, offset, lengthBytes, last);
+  const at = start + headBytes;
+  if (!image.readNow(slab.bytes, at, lengthBytes, offset))
+    await image.read(slab.bytes, at, lengthBytes, offset);
+}
+
+function* cut(runs: readonly Run[]): Generator<Run> {
+  for (const { offset, lengthBytes, hole } of runs) {
+    const most = hole ? lengthBytes : limits.nbdPieceBytes;
+    for (let at = 0; at < lengthBytes; at += most)
+      yield { offset: offset + at, lengthBytes: Math.min(most, lengthBytes - at), hole };
+  }
+}
+
+async function roomFor({ pieces, outbox }: CommandContext, sizeBytes: number): Promise<Room> {
+  for (;;) {
+    const room = outbox.isFull ? undefined : pieces.take(sizeBytes);
+    if (room !== undefined) return room;
+    await outbox.whenRoom(pieces);
+  }
+}
