@@ -1,0 +1,234 @@
+/**
+ * What stands open at a point of a stream of frames, and the frames with which somebody who joins there must be told
+ * of it, or who leaves there must be told of its end. It keeps facts and metadata text, no packets.
+ *
+ * One may leave or join only between packets: see `isBetween`.
+ */
+import { MillraceError } from '../errors.ts';
+import { limits } from '../limits.ts';
+import type { FrameBatch } from './batch.ts';
+import type {
+  ChunkOpen,
+  Data,
+  Frame,
+  Index,
+  Lost,
+  Metadata,
+  SessionOpen,
+  StreamEnd,
+  StreamOpen,
+} from './frames.ts';
+import { looseSlab, type Slab } from './slab.ts';
+
+/** A metadata command that has come whole. */
+interface Command {
+  text: Buffer;
+  paddingSizeBytes: number;
+}
+
+interface StandingStream {
+  open: StreamOpen;
+  isMetadata: boolean;
+  lastNetSeqNum: bigint | undefined;
+  lastPacketSeqNum: bigint | undefined;
+  /** Inside a packet, or a metadata command. */
+  isWithin: boolean;
+  /** Packets of which one half has come. */
+  halves: Set<bigint>;
+  /** A change of chunks under way: first packet of the next one. */
+  switchingAt: bigint | undefined;
+  /** Metadata: what the file holds by now. */
+  version: number;
+  commands: Command[];
+  parts: Buffer[];
+  bytes: number;
+}
+
+interface StandingSession {
+  open: SessionOpen;
+  isIndexed: boolean;
+  isPublished: boolean;
+  chunks: Map<bigint, ChunkOpen>;
+  streams: Set<number>;
+}
+
+/** Sessions whose packets have no index: snapshots, and producers before 2.4. Source: relay-protocol §10.1. */
+const indexesSince = 4;
+
+/** See the file's head. */
+export class Standing {
+  readonly #sessions = new Map<number, StandingSession>();
+  readonly #streams = new Map<number, StandingStream>();
+  /** Streams that are within something, or have half packets. */
+  readonly #busy = new Set<StandingStream>();
+
+  /** Nothing is open. */
+  get isEmpty(): boolean {
+    return this.#sessions.size === 0;
+  }
+
+  /** Whether no packet, command or rotation is under way, so that what comes next can go elsewhere. */
+  get isBetween(): boolean {
+    if (this.#busy.size > 0) return false;
+    for (const { chunks } of this.#sessions.values()) if (chunks.size > 1) return false;
+    return true;
+  }
+
+  /** Takes note of a frame. Errors: MR_ERR_WIRE_LONG for more metadata of a stream than `limits.metadataBytes`. */
+  take(frame: Frame, slab: Slab | undefined): void {
+    switch (frame.kind) {
+      case 'sessionOpen':
+        this.#sessions.set(frame.session, {
+          open: frame,
+          isIndexed: frame.minor >= indexesSince && !frame.snapshot,
+          isPublished: false,
+          chunks: new Map(),
+          streams: new Set(),
+        });
+        return;
+      case 'sessionEnd':
+        for (const stream of this.#sessions.get(frame.session)?.streams ?? []) this.#forget(stream);
+        this.#sessions.delete(frame.session);
+        return;
+      case 'chunkOpen':
+        this.#sessions.get(frame.session)?.chunks.set(frame.chunk, frame);
+        return;
+      case 'chunkDone':
+        this.#sessions.get(frame.session)?.chunks.delete(frame.chunk);
+        return;
+      case 'streamOpen':
+        this.#open(frame);
+        return;
+      case 'streamEnd':
+        this.#sessions.get(frame.session)?.streams.delete(frame.stream);
+        this.#forget(frame.stream);
+        return;
+      case 'published': {
+        const session = this.#sessions.get(frame.session);
+        if (session !== undefined) session.isPublished = true;
+        return;
+      }
+      default:
+        this.#packet(frame, slab);
+    }
+  }
+
+  #open(frame: StreamOpen): void {
+    this.#sessions.get(frame.session)?.streams.add(frame.stream);
+    this.#streams.set(frame.stream, {
+      open: frame,
+      isMetadata: frame.channelName === 'metadata',
+      lastNetSeqNum: undefined,
+      lastPacketSeqNum: undefined,
+      isWithin: false,
+      halves: new Set(),
+      switchingAt: undefined,
+      version: 0,
+      commands: [],
+      parts: [],
+      bytes: 0,
+    });
+  }
+
+  #forget(handle: number): void {
+    const stream = this.#streams.get(handle);
+    if (stream !== undefined) this.#busy.delete(stream);
+    this.#streams.delete(handle);
+  }
+
+  #packet(frame: Frame, slab: Slab | undefined): void {
+    const stream = 'stream' in frame ? this.#streams.get(frame.stream) : undefined;
+    if (stream === undefined) return;
+    if (frame.kind === 'data') this.#data(stream, frame);
+    else if (frame.kind === 'index') this.#index(stream, frame);
+    else if (frame.kind === 'lost') lost(stream, frame);
+    else if (frame.kind === 'metadata') this.#metadata(stream, frame, slab);
+    else if (frame.kind === 'switch') {
+      if (stream.isMetadata) begin(stream, stream.version);
+      else if (stream.lastPacketSeqNum !== undefined && stream.lastPacketSeqNum + 1n < frame.atPacketSeqNum)
+        stream.switchingAt = frame.atPacketSeqNum;
+    }
+    const isBusy = stream.isWithin || stream.halves.size > 0 || stream.switchingAt !== undefined;
+    if (isBusy) this.#busy.add(stream);
+    else this.#busy.delete(stream);
+  }
+
+  #data(stream: StandingStream, { netSeqNum, last }: Data): void {
+    stream.isWithin = !last;
+    if (!last) return;
+    stream.lastNetSeqNum = netSeqNum;
+    if (this.#isIndexed(stream) && !stream.halves.delete(netSeqNum)) stream.halves.add(netSeqNum);
+  }
+
+  #index(stream: StandingStream, { netSeqNum, packetSeqNum }: Index): void {
+    if (this.#isIndexed(stream) && !stream.halves.delete(netSeqNum)) stream.halves.add(netSeqNum);
+    stream.lastPacketSeqNum = packetSeqNum;
+    if (packetSeqNum !== undefined && packetSeqNum + 1n >= (stream.switchingAt ?? 0n))
+      stream.switchingAt = undefined;
+  }
+
+  #isIndexed({ open }: StandingStream): boolean {
+    return this.#sessions.get(open.session)?.isIndexed ?? true;
+  }
+
+  /** Copied: packets' slabs must not stay because of it. */
+  #metadata(stream: StandingStream, frame: Metadata, slab: Slab | undefined): void {
+    if (frame.version !== stream.version) begin(stream, frame.version);
+    stream.isWithin = !frame.last;
+    if (slab !== undefined && frame.end > frame.start)
+      stream.parts.push(Buffer.from(slab.bytes.subarray(frame.start, frame.end)));
+    stream.bytes += frame.end - frame.start;
+    if (stream.bytes > limits.metadataBytes) {
+      const expected = limits.metadataBytes;
+      throw new MillraceError('MR_ERR_WIRE_LONG', { what: 'metadata', got: stream.bytes, expected });
+    }
+    if (!frame.last) return;
+    const text = Buffer.concat(stream.parts);
+    stream.parts = [];
+    if (text.length > 0) stream.commands.push({ text, paddingSizeBytes: frame.paddingSizeBytes });
+  }
+
+  /** What to tell who joins here; each batch is the receiver's. `rename`: under which name sessions go on. */
+  *opening(rename: (open: SessionOpen) => SessionOpen = (open) => open): Generator<FrameBatch> {
+    for (const { open, chunks, streams, isPublished } of this.#sessions.values()) {
+      const { session } = open;
+      const opened = [...streams].map((handle) => this.#streams.get(handle) as StandingStream);
+      const frames: Frame[] = [rename(open), ...chunks.values(), ...opened.map((stream) => stream.open)];
+      if (isPublished) frames.push({ kind: 'published', session });
+      yield { slab: undefined, frames };
+      for (const stream of opened)
+        for (const { text, paddingSizeBytes } of stream.commands) {
+          const range = { start: 0, end: text.length, last: true, paddingSizeBytes };
+          const which = { session, stream: stream.open.stream, version: stream.version };
+          yield { slab: looseSlab(text), frames: [{ kind: 'metadata', ...which, ...range }] };
+        }
+    }
+  }
+
+  /** What to tell who leaves here: the end of everything, in good order. `closeTimeS`: seconds since 1970. */
+  closing(closeTimeS = BigInt(Math.floor(Date.now() / 1000))): Frame[] {
+    return [...this.#sessions.values()].flatMap(({ open: { session }, chunks, streams }): Frame[] => [
+      ...[...streams].map((stream): StreamEnd => {
+        const { isMetadata, lastNetSeqNum } = this.#streams.get(stream) as StandingStream;
+        return { kind: 'streamEnd', session, stream, lastNetSeqNum: isMetadata ? undefined : lastNetSeqNum };
+      }),
+      ...[...chunks.keys()].map(
+        (chunk): Frame => ({ kind: 'chunkDone', session, chunk, closeTimeS, action: 'none' }),
+      ),
+      { kind: 'sessionEnd', session, outcome: 'end' },
+    ]);
+  }
+}
+
+/** An empty metadata file begins. */
+function begin(stream: StandingStream, version: number): void {
+  stream.version = version;
+  stream.commands = [];
+  stream.parts = [];
+  stream.bytes = 0;
+}
+
+function lost(stream: StandingStream, { netSeqNum }: Lost): void {
+  stream.isWithin = false;
+  stream.halves.delete(netSeqNum);
+}
