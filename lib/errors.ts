@@ -217,6 +217,25 @@ const rows = {
     text: '"{entry}" is no ADDRESS or ADDRESS/BITS',
     advice: 'IPv4 or IPv6 in numbers, with 1 to 32 or 1 to 128 bits: 10.0.0.0/8, 2001:db8::/32',
   },
+  MR_ERR_NBD_MIRROR_CONNECT: { scope: 'pipeline', text: 'mirror: cannot connect to {address}: {why}' },
+  MR_ERR_NBD_MIRROR_REJECTED: { scope: 'pipeline', text: 'mirror: {address} rejected us: {why}' },
+  MR_ERR_NBD_MIRROR_SILENT: { scope: 'pipeline', text: 'mirror: {address} said no hello in {seconds} s' },
+  MR_ERR_NBD_MIRROR_SIZE: {
+    scope: 'pipeline',
+    text: 'mirror: the disk at {address} has {got} bytes, this one {expected}',
+  },
+  MR_ERR_NBD_MIRROR_REPLY: { scope: 'pipeline', text: 'mirror: {address}: {why}' },
+  MR_ERR_NBD_MIRROR_STALLED: {
+    scope: 'pipeline',
+    text: 'mirror: {address} made no progress for {seconds} s',
+  },
+  MR_ERR_NBD_MIRROR_VERIFY: {
+    scope: 'pipeline',
+    text: 'mirror: {address} holds other bytes than this disk at {offset}, after {times} attempts',
+  },
+  MR_ERR_NBD_MIRROR_RUNNING: { scope: 'message', text: 'a mirror runs already' },
+  MR_ERR_NBD_MIRROR_ENDING: { scope: 'message', text: 'this server is ending' },
+  MR_ERR_NBD_MIRROR_BROKEN: { scope: 'message', text: 'the mirror was broken off' },
   MR_ERR_NBD_MIRROR_STATE: { scope: 'process', text: 'a migration that is {state} cannot be told {event}' },
   // pipes
   MR_ERR_PIPE_PAIR: { scope: 'process', text: '{source} cannot be piped into {sink}: {why}' },

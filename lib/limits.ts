@@ -142,6 +142,11 @@ export const limits = {
   /** What one step of building it may cover. Source: nbd-migration, C.7. */
   allocationStepBytes: 100 * 1024 * 1024,
   allocationStepExtents: 1000,
+  /** One WRITE of a mirror, bytes, and how many are in flight on one connection: memory that a mirror takes. */
+  mirrorRequestBytes: 1_048_576,
+  mirrorInFlight: 4,
+  /** Bytes behind the first pass that clients may have changed before these are sent first. */
+  mirrorChangedBytes: 67_108_864,
   /** Lines of one command on flexnbd's control socket: an access list with so many entries. */
   flexnbdCommandLines: 4096,
   /** Seconds a client of that socket may take to say its command. */

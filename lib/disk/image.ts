@@ -233,6 +233,11 @@ export class Image {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Keeps writers waiting, readers not, until the lease is released. */
+  hold(): Promise<RangeLease> {
+    return this.#ranges.take(0, this.sizeBytes, 'shared');
+  }
+
   /** Looks whether the file has grown, and takes the new size; it never shrinks. True: it has grown. */
   grow(): boolean {
     const sizeBytes = this.#measure();

@@ -10,6 +10,8 @@ export interface DialOptions {
   timeoutMs?: number;
   /** Keep the writing half when the peer ends its own; its owner must `end()` it then. */
   allowHalfOpen?: boolean;
+  /** Address of this host to come from. */
+  localAddress?: string;
 }
 
 /**
@@ -18,13 +20,14 @@ export interface DialOptions {
  * resolved, 'error' events are for its new owner to hear.
  */
 export function dial(address: Address, options: DialOptions = {}): Promise<Socket> {
-  const { signal, timeoutMs, allowHalfOpen = false } = options;
+  const { signal, timeoutMs, allowHalfOpen = false, localAddress } = options;
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
       reject(signal.reason as Error);
       return;
     }
-    const socket = connect({ ...address, allowHalfOpen, noDelay: true });
+    const from = localAddress === undefined ? {} : { localAddress };
+    const socket = connect({ ...address, ...from, allowHalfOpen, noDelay: true });
     // paused before it connects, or Node begins to read
     socket.pause();
     const settle = (act: () => void): void => {

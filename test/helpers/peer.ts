@@ -55,6 +55,11 @@ export class Peer {
     return new Peer(socket);
   }
 
+  /** The end of a connection that was accepted. */
+  static of(socket: Socket): Peer {
+    return new Peer(socket);
+  }
+
   /** The relay has ended the connection. */
   get gone(): boolean {
     return this.#gone;

@@ -2,5 +2,6 @@
 export * from './flags.ts';
 export * from './handshake.ts';
 export * from './options.ts';
+export * from './peer.ts';
 export * from './replies.ts';
 export * from './requests.ts';

@@ -1,0 +1,166 @@
+/**
+ * One attempt to bring the disk to its destination, from the first byte sent to the last one acknowledged: passes over
+ * what is dirty while clients write, then the final one without them. Connecting, handing over and trying again are
+ * `mirror.ts`'s.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { DirtyMap } from '../../disk/dirty-map.ts';
+import { Copier } from './copier.ts';
+import type { Destination } from './destination.ts';
+import { afterPass, type PauseBounds, type RateLimit, SpeedWindow, stuckPasses } from './pace.ts';
+import type { MirroredImage } from './source.ts';
+
+/** What is known of a disk on its way; it outlives an attempt where the next one may go on with it. */
+export interface Transfer {
+  /** Written since it was sent, or never sent. */
+  dirty: DirtyMap;
+  /** Up to where the first pass has come, bytes. */
+  front: number;
+  /** Sent and not yet compared. */
+  unverified: DirtyMap;
+  /** 1 is the first copy. */
+  pass: number;
+  sentBytes: number;
+}
+
+export function newTransfer(sizeBytes: number): Transfer {
+  const dirty = new DirtyMap(sizeBytes);
+  dirty.markAll();
+  return { dirty, front: 0, unverified: new DirtyMap(sizeBytes), pass: 1, sentBytes: 0 };
+}
+
+/** What an attempt needs. */
+export interface AttemptOptions {
+  image: MirroredImage;
+  links: readonly Destination[];
+  transfer: Transfer;
+  limit: RateLimit;
+  pause: PauseBounds;
+  /** Changed behind the first copy: more than that is sent first. */
+  changedBytes: number;
+  /** Compare by hash; on a millrace listener only. */
+  verify: boolean;
+  signal: AbortSignal;
+  /** A pass has ended. `verdict` as in `afterPass`. */
+  onPass(pass: { pass: number; dirtyBytes: number; verdict: string; seconds: number }): void;
+}
+
+/** How long clients are held back, and let go, in turn, ms, where they write faster than the link carries. */
+const heldMs = 50;
+
+/** See the file's head. */
+export class Attempt {
+  readonly #options: AttemptOptions;
+  readonly #copier: Copier;
+  readonly speed = new SpeedWindow(performance.now());
+  #flushMs = 0;
+
+  constructor(options: AttemptOptions) {
+    this.#options = options;
+    const { image, links, transfer, limit, signal } = options;
+    const sent = (bytes: number): void => {
+      transfer.sentBytes += bytes;
+      this.speed.add(bytes, performance.now());
+    };
+    const hashes = options.verify && links.every(({ hello }) => hello.peer !== undefined);
+    this.#copier = new Copier(
+      { image, dirty: transfer.dirty, links, limit, sent, signal },
+      hashes ? transfer.unverified : undefined,
+    );
+  }
+
+  get totals(): Copier['totals'] {
+    return this.#copier.totals;
+  }
+
+  /** Passes until the final one would be short enough. */
+  async converge(): Promise<void> {
+    const { transfer, pause, image } = this.#options;
+    const { dirty } = transfer;
+    let stuck = 0;
+    let holding = 0;
+    for (;;) {
+      const startMs = performance.now();
+      const before = dirty.dirtyBytes;
+      if (transfer.front < image.sizeBytes) await this.#copyAll();
+      else await this.#held(holding, () => this.#sweepChanged());
+      this.#flushMs = await this.#copier.flush();
+      await this.#copier.verify();
+      const now = performance.now();
+      const dirtyBytes = dirty.dirtyBytes;
+      stuck = stuckPasses(stuck, dirtyBytes, before);
+      const overheadMs = this.#flushMs;
+      const bytesPerSecond = this.speed.bytesPerSecond(now);
+      const verdict = afterPass(
+        { dirtyBytes, beforeBytes: before, bytesPerSecond, overheadMs, stuckPasses: stuck },
+        pause,
+      );
+      this.#options.onPass({ pass: transfer.pass, dirtyBytes, verdict, seconds: (now - startMs) / 1000 });
+      if (verdict === 'final') return;
+      transfer.pass += 1;
+      holding = verdict === 'hold' ? holding + 1 : 0;
+    }
+  }
+
+  /** Sends what is left, with no client to write any more; everything is there, durable and compared, when it resolves. */
+  async finish(): Promise<void> {
+    const { dirty } = this.#options.transfer;
+    do {
+      await this.#sweepChanged();
+      await this.#copier.flush();
+      await this.#copier.verify();
+    } while (!dirty.isClean);
+  }
+
+  /**
+   * The first copy. Where clients change more behind it than `changedBytes`, that is sent first, and the
+   * limit does not count it: or a disk that changes fast would never be copied to its end (nbd-migration D.4, L19).
+   */
+  async #copyAll(): Promise<void> {
+    const { transfer, image, changedBytes: most } = this.#options;
+    const { dirty } = transfer;
+    const { sizeBytes } = image;
+    const changedBytes = (): number => dirty.dirtyBytes - (sizeBytes - transfer.front);
+    const isTooMuch = (at: number): boolean => {
+      transfer.front = at;
+      return changedBytes() > most;
+    };
+    while (transfer.front < sizeBytes) {
+      transfer.front = await this.#copier.sweep(transfer.front, sizeBytes, true, isTooMuch);
+      while (transfer.front < sizeBytes && changedBytes() > most / 2)
+        await this.#copier.sweep(0, transfer.front, false);
+    }
+  }
+
+  async #sweepChanged(): Promise<void> {
+    await this.#copier.sweep(0, this.#options.image.sizeBytes, false);
+  }
+
+  /** Holds the clients' writes back while `work` goes on, by turns; the more often it was needed the longer. */
+  async #held(times: number, work: () => Promise<void>): Promise<void> {
+    if (times === 0) return await work();
+    const { image, signal } = this.#options;
+    const done = new AbortController();
+    const holdMs = heldMs * times;
+    const turns = async (): Promise<void> => {
+      while (!done.signal.aborted && !signal.aborted) {
+        const lease = await image.hold();
+        try {
+          await delay(holdMs, undefined, { signal: done.signal });
+        } catch {
+          // the pass has ended
+        } finally {
+          lease.release();
+        }
+        await delay(heldMs, undefined, { signal: done.signal }).catch(() => undefined);
+      }
+    };
+    const holding = turns();
+    try {
+      await work();
+    } finally {
+      done.abort();
+      await holding;
+    }
+  }
+}

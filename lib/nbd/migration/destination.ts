@@ -1,0 +1,343 @@
+/**
+ * One connection to the destination of a migration, as its client: oldstyle, many requests in flight, replies in any
+ * order. To flexnbd it is a flexnbd; to a millrace listener it says more (`lib/wire/nbd/peer.ts`).
+ *
+ * Memory that is given to `write` is lent until the promise settles. A connection that fails, fails all that is in
+ * flight; nothing is retried here.
+ */
+import type { Socket } from 'node:net';
+import { MillraceError, why } from '../../errors.ts';
+import { type Address, addressText } from '../../network/address.ts';
+import { dial } from '../../network/dial.ts';
+import { setKeepAlive } from '../../os/socket-options.ts';
+import { narrow } from '../../schema/index.ts';
+import { Framer } from '../../stage/framer.ts';
+import {
+  commandRows,
+  hashBytes,
+  joinRequest,
+  nbdErrorName,
+  oldstyleHello,
+  peerCommands,
+  peerMagic,
+  peerNote,
+  requestHeader,
+  requestMagic,
+  simpleReply,
+  transmissionFlags,
+  whereBytes,
+} from '../../wire/nbd/index.ts';
+
+/** Times as flexnbd has them. Source: nbd-migration, D.2, A.6, L27. */
+export const destinationTimes = { connectMs: 15_000, helloMs: 5_000, requestMs: 60_000 } as const;
+
+export interface DestinationOptions {
+  /** Address of this host to come from. */
+  bindHost?: string;
+  connectMs?: number;
+  helloMs?: number;
+  /** Without a byte of progress while a request is in flight. */
+  requestMs?: number;
+  signal?: AbortSignal;
+}
+
+/** What it said of itself. */
+export interface DestinationHello {
+  sizeBytes: number;
+  /** `transmissionFlags` */
+  flags: number;
+  /** Set where it is a millrace listener. */
+  peer: { connections: number; owner: Buffer } | undefined;
+}
+
+interface Pending {
+  /** Bytes of data behind a reply without error. */
+  dataBytes: number;
+  resolve(data: Buffer): void;
+  reject(error: Error): void;
+}
+
+interface ReplyHeader {
+  bodyBytes: number;
+  collectBytes: number;
+  error: number;
+  pending: Pending;
+}
+
+const noBytes = Buffer.alloc(0);
+
+/** "MIRR", and a count in the other four bytes. */
+const mirrorCookie = 0x4d49_5252n << 32n;
+
+/** See the file's head. */
+export class Destination {
+  readonly address: string;
+  readonly hello: DestinationHello;
+  readonly #socket: Socket;
+  readonly #pending = new Map<bigint, Pending>();
+  readonly #framer: Framer<ReplyHeader>;
+  readonly #requestMs: number;
+  #failure: MillraceError | undefined;
+  #requests = 0;
+  #ended: () => void = () => undefined;
+  readonly #closed = new Promise<void>((resolve) => {
+    this.#ended = resolve;
+  });
+
+  private constructor(socket: Socket, address: string, hello: DestinationHello, requestMs: number) {
+    this.#socket = socket;
+    this.address = address;
+    this.hello = hello;
+    this.#requestMs = requestMs;
+    this.#framer = new Framer<ReplyHeader>(this.#format(), {
+      begin: ({ error, pending }, bytes, start, end) => {
+        if (error === 0) pending.resolve(Buffer.from(bytes.subarray(start, end)));
+        else pending.reject(this.#error(`refused a request: ${nbdErrorName(error)}`));
+      },
+      part: () => undefined,
+    });
+    socket.on('data', (bytes: Buffer) => this.#read(bytes));
+    socket.on('error', (error) => this.#lost(why(error)));
+    socket.on('end', () => this.#lost('closed the connection'));
+    socket.on('close', () => {
+      this.#lost('closed the connection');
+      this.#ended();
+    });
+    socket.on('timeout', () => this.#mayBeStalled());
+    setKeepAlive(socket, { enabled: true, idleTimeS: 30, probeIntervalS: 10, maxProbeCount: 3 });
+    socket.setTimeout(requestMs);
+    socket.resume();
+  }
+
+  /**
+   * Connects and reads the hello. Rejects with MR_ERR_NBD_MIRROR_CONNECT, MR_ERR_NBD_MIRROR_REJECTED (closed, or no
+   * oldstyle server), MR_ERR_NBD_MIRROR_SILENT, or the signal's reason. The socket is closed then.
+   */
+  static async open(address: Address, options: DestinationOptions = {}): Promise<Destination> {
+    const { connectMs, helloMs, requestMs } = { ...destinationTimes, ...options };
+    const { signal, bindHost } = options;
+    const text = addressText(address);
+    const socket = await dial(address, {
+      timeoutMs: connectMs,
+      ...(signal === undefined ? {} : { signal }),
+      ...(bindHost === undefined ? {} : { localAddress: bindHost }),
+    }).catch((cause: unknown) => {
+      signal?.throwIfAborted();
+      const reason = cause instanceof MillraceError ? String(cause.facts.why) : why(cause);
+      throw new MillraceError('MR_ERR_NBD_MIRROR_CONNECT', { address: text, why: reason }, { cause });
+    });
+    const hello = await readHello(socket, text, helloMs, signal);
+    return new Destination(socket, text, hello, requestMs);
+  }
+
+  has(flag: keyof typeof transmissionFlags): boolean {
+    return (this.hello.flags & transmissionFlags[flag]) !== 0;
+  }
+
+  get inFlight(): number {
+    return this.#pending.size;
+  }
+
+  /** Resolves when the connection is gone. */
+  get closed(): Promise<void> {
+    return this.#closed;
+  }
+
+  /** Errors of this and all that follow: MR_ERR_NBD_MIRROR_REPLY, MR_ERR_NBD_MIRROR_STALLED. */
+  async write(offset: number, bytes: Buffer): Promise<void> {
+    await this.#ask(commandRows.write.code, offset, bytes.length, bytes);
+  }
+
+  async zero(offset: number, lengthBytes: number): Promise<void> {
+    await this.#ask(commandRows.writeZeroes.code, offset, lengthBytes);
+  }
+
+  async flush(): Promise<void> {
+    await this.#ask(commandRows.flush.code, 0, 0);
+  }
+
+  /** Of a millrace listener: belongs to the mirror from now on, and everything of earlier attempts has ended. */
+  async join(mirror: Buffer, attempt: number): Promise<void> {
+    const payload = joinRequest.encode({ mirror, attempt });
+    await this.#ask(peerCommands.join, 0, payload.length, payload);
+  }
+
+  /** Of a millrace listener: SHA-256 of what lies there. */
+  hash(offset: number, lengthBytes: number): Promise<Buffer> {
+    return this.#ask(peerCommands.hash, offset, lengthBytes, noBytes, hashBytes);
+  }
+
+  /** Of a millrace listener: where the disk will be served; undefined: not known there. */
+  async where(): Promise<string | undefined> {
+    const text = await this.#ask(peerCommands.where, 0, whereBytes, noBytes, whereBytes);
+    const end = text.indexOf(0);
+    return end === 0 ? undefined : text.toString('utf8', 0, end < 0 ? text.length : end);
+  }
+
+  /** Throws what is known to be wrong with the connection. */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /**
+   * Says, in this very tick, that the disk is the destination's. There is no reply. `closed` tells when it has hung up.
+   * Throws MR_ERR_NBD_MIRROR_REPLY if the connection is known to be gone, and nothing was said.
+   */
+  disconnect(): void {
+    this.check();
+    this.#failure = this.#error('was told to disconnect');
+    this.#socket.end(this.#header(commandRows.disconnect.code, 0, 0));
+  }
+
+  destroy(): void {
+    this.#fail(this.#error('is not wanted any more'));
+  }
+
+  #ask(
+    type: number,
+    offset: number,
+    length: number,
+    payload: Buffer = noBytes,
+    dataBytes = 0,
+  ): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) {
+        reject(this.#failure);
+        return;
+      }
+      const header = this.#header(type, offset, length);
+      this.#pending.set(this.#cookie(), { dataBytes, resolve, reject });
+      if (payload.length === 0) {
+        this.#socket.write(header);
+        return;
+      }
+      this.#socket.cork();
+      this.#socket.write(header);
+      this.#socket.write(payload);
+      this.#socket.uncork();
+    });
+  }
+
+  #header(type: number, offset: number, length: number): Buffer {
+    this.#requests = (this.#requests + 1) >>> 0;
+    return requestHeader.encode({
+      magic: requestMagic,
+      flags: 0,
+      type,
+      cookie: this.#cookie(),
+      offset: BigInt(offset),
+      length,
+    });
+  }
+
+  /** Of the request made last: a peer sends it back as it is, and people see in a capture whose it is. */
+  #cookie(): bigint {
+    return mirrorCookie | BigInt(this.#requests);
+  }
+
+  #format() {
+    return {
+      what: 'reply',
+      headerBytes: simpleReply.minSizeBytes,
+      header: (bytes: Buffer, at: number): ReplyHeader => {
+        const { error, cookie } = simpleReply.decode(bytes, at, at + simpleReply.minSizeBytes);
+        const pending = this.#pending.get(cookie);
+        if (pending === undefined) throw this.#error('answered a request that it was not sent');
+        this.#pending.delete(cookie);
+        const bodyBytes = error === 0 ? pending.dataBytes : 0;
+        return { bodyBytes, collectBytes: bodyBytes, error, pending };
+      },
+    };
+  }
+
+  #read(bytes: Buffer): void {
+    if (this.#failure !== undefined) return;
+    try {
+      this.#framer.feed(bytes, 0, bytes.length);
+    } catch (error) {
+      this.#fail(error instanceof MillraceError ? error : this.#error(why(error)));
+    }
+  }
+
+  /** Woken by the socket's own timer, which counts bytes of a write that is under way, too. */
+  #mayBeStalled(): void {
+    if (this.#pending.size === 0 || this.#failure !== undefined) return;
+    // a process that was stopped finds its timer first and what came meanwhile after it
+    const before = this.#socket.bytesRead;
+    setTimeout(() => {
+      if (this.#pending.size === 0 || this.#socket.bytesRead !== before) return;
+      const seconds = this.#requestMs / 1000;
+      this.#fail(new MillraceError('MR_ERR_NBD_MIRROR_STALLED', { address: this.address, seconds }));
+    }, 20);
+  }
+
+  #lost(reason: string): void {
+    this.#fail(this.#error(reason));
+  }
+
+  #fail(error: MillraceError): void {
+    this.#failure ??= error;
+    this.#socket.destroy();
+    for (const pending of this.#pending.values()) pending.reject(this.#failure);
+    this.#pending.clear();
+  }
+
+  #error(reason: string): MillraceError {
+    return new MillraceError('MR_ERR_NBD_MIRROR_REPLY', { address: this.address, why: reason });
+  }
+}
+
+/** Reads exactly the hello; what follows stays unread. Closes the socket when it rejects. */
+async function readHello(
+  socket: Socket,
+  address: string,
+  helloMs: number,
+  signal: AbortSignal | undefined,
+): Promise<DestinationHello> {
+  const rejected = (reason: string): MillraceError =>
+    new MillraceError('MR_ERR_NBD_MIRROR_REJECTED', { address, why: reason });
+  let timer: NodeJS.Timeout | undefined;
+  let abort = (): void => undefined;
+  try {
+    const bytes = await new Promise<Buffer>((resolve, reject) => {
+      abort = (): void => reject(signal?.reason as Error);
+      signal?.addEventListener('abort', abort, { once: true });
+      timer = setTimeout(() => {
+        const seconds = helloMs / 1000;
+        // a process that was stopped finds its timer first and the hello after it
+        setTimeout(() => reject(new MillraceError('MR_ERR_NBD_MIRROR_SILENT', { address, seconds })), 20);
+      }, helloMs);
+      const take = (): void => {
+        const hello = socket.read(oldstyleHello.minSizeBytes) as Buffer | null;
+        if (hello !== null) resolve(hello);
+      };
+      socket
+        .on('readable', take)
+        .on('error', (error) => reject(rejected(why(error))))
+        .on('close', () => reject(rejected('closed the connection')))
+        .on('end', () => reject(rejected('closed the connection')));
+    });
+    return decodeHello(bytes);
+  } catch (error) {
+    socket.on('error', () => undefined).destroy();
+    throw error instanceof MillraceError && error.code.startsWith('MR_ERR_WIRE')
+      ? rejected('it is no oldstyle NBD server')
+      : error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', abort);
+    for (const event of ['readable', 'error', 'close', 'end']) socket.removeAllListeners(event);
+  }
+}
+
+function decodeHello(bytes: Buffer): DestinationHello {
+  const { sizeBytes, transmissionFlags: flags } = oldstyleHello.decode(bytes);
+  const at = oldstyleHello.offsetOf('reserved');
+  const isPeer = bytes.readBigUInt64BE(at) === peerMagic;
+  const note = isPeer ? peerNote.decode(bytes, at, bytes.length) : undefined;
+  return {
+    sizeBytes: narrow(sizeBytes, 'size of the disk'),
+    flags,
+    peer: note && { connections: note.connections, owner: Buffer.from(note.owner) },
+  };
+}
