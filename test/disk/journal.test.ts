@@ -79,7 +79,7 @@ test('journal: what is announced is in the file at once and takes along what was
   look();
   journal.moveDone(chunk);
   look();
-  await null;
+  await Promise.resolve();
   look();
   const [begun, made, noted, settled, closed, moving, moved, ticked] = sizes as [number, ...number[]];
   t.true(made !== undefined && made > begun);

@@ -31,7 +31,7 @@ export class Outbox {
   /** Set while a long reply is sent: what others have to say meanwhile. */
   #parked: Range[] | undefined;
   #waiting: (() => void)[] = [];
-  #hopeful: { resolve(): void; reject(error: Error): void }[] = [];
+  #hopeful: { resolve: () => void; reject: (error: Error) => void }[] = [];
 
   constructor(socket: Socket) {
     this.#socket = socket;

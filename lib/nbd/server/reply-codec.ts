@@ -35,7 +35,7 @@ export interface ReplyCodec {
   /** Lengths of extents are not bound to 32 bits. */
   readonly isExtended: boolean;
   /** A request without data to return is done. */
-  done(outbox: Outbox, to: Answered): void;
+  done: (outbox: Outbox, to: Answered) => void;
   /** It failed; the message is for people. */
   failed(outbox: Outbox, to: Answered, error: NbdErrorName, message: string): void;
   /** A READ of nothing. */
