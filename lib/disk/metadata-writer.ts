@@ -9,6 +9,8 @@ import { tell } from '../telemetry.ts';
 import { AppendFile, zeroRanges } from './append-file.ts';
 import { Ledger } from './ledger.ts';
 import type { StoreContext } from './store-context.ts';
+import { StoredFile } from './stored-file.ts';
+import { StoredMetadata } from './stored-metadata.ts';
 import { pathIn, type TraceChunk } from './trace-chunk.ts';
 
 /** One file, which may still be written when the next one has begun. */
@@ -18,12 +20,15 @@ interface MetadataFile {
   readonly id: number;
   /** End of the last whole command that is written. */
   wholeBytes: number;
+  readonly stored: StoredFile;
 }
 
 /** See the file's head. Errors: MR_ERR_DISK_CREATE. */
 export class MetadataWriter {
   readonly stream: StreamOpen;
   readonly ledger = new Ledger();
+  /** What is committed, for readers within the relay. */
+  readonly stored = new StoredMetadata();
   readonly #context: StoreContext;
   readonly #components: readonly string[];
   #chunk: TraceChunk | undefined;
@@ -84,6 +89,7 @@ export class MetadataWriter {
       bytes += frame.paddingSizeBytes;
     }
     this.#inCommand = !frame.last;
+    if (frame.last) this.stored.underWay += 1;
     slab.retain();
     current.file.append(ranges, bytes, (error) => {
       slab.release();
@@ -101,16 +107,22 @@ export class MetadataWriter {
   #commit(written: MetadataFile): void {
     written.wholeBytes = written.file.writtenBytes;
     this.#context.journal.fileCommitted(written.id, written.wholeBytes);
-    if (this.#context.durability === 'none') written.file.commit(written.wholeBytes);
+    if (this.#context.durability === 'none') this.#readable(written, written.wholeBytes);
     else this.#sync(written);
   }
 
   /** Metadata is rare and precious: it is synced at once wherever durability is asked for at all. */
-  #sync({ file, wholeBytes }: MetadataFile): void {
-    file.sync((error) => {
+  #sync(written: MetadataFile): void {
+    const { wholeBytes } = written;
+    written.file.sync((error) => {
       if (error !== undefined) this.#fail(error);
-      else file.commit(wholeBytes);
+      else this.#readable(written, wholeBytes);
     });
+  }
+
+  #readable({ file, stored }: MetadataFile, bytes: number): void {
+    file.commit(bytes);
+    this.stored.committed(stored, bytes);
   }
 
   /** The stream's data pending question: metadata is pending while a command is not written. */
@@ -152,20 +164,26 @@ export class MetadataWriter {
     this.#closed = true;
     if (this.#inCommand) this.#context.lose('unfinished metadata', 0, this.#tornBytes);
     this.#closeFile(done);
+    this.stored.end();
   }
 
   #open(chunk: TraceChunk): void {
     const { directory } = chunk.directory(this.#components);
-    const file = new AppendFile(directory, this.name, this.#context.env, {
-      directoryNow: () => chunk.directory(this.#components).directory,
-      urgent: true,
+    const directoryNow = () => chunk.directory(this.#components).directory;
+    const { env } = this.#context;
+    chunk.replaceFile([...this.#components, this.name]);
+    const file = new AppendFile(directory, this.name, env, { directoryNow, urgent: true });
+    const stored = new StoredFile(directoryNow, this.name, undefined, env.pool);
+    this.stored.add(stored);
+    chunk.addFile([...this.#components, this.name], {
+      replaced: () => stored.vanish(),
+      cleared: () => stored.vanish(),
     });
-    chunk.addFile([...this.#components, this.name]);
     const path = [...this.#components, this.name].join('/');
     const id = this.#context.journal.fileOpened('metadata', chunk.number, path);
     this.#chunk = chunk;
     this.#inCommand = false;
-    this.#current = { file, id, wholeBytes: 0 };
+    this.#current = { file, id, wholeBytes: 0, stored };
   }
 
   #closeFile(done: () => void): void {
@@ -179,6 +197,7 @@ export class MetadataWriter {
       () => closing.wholeBytes,
       () => {
         this.#context.journal.fileClosed(closing.id);
+        this.stored.finished(closing.stored);
         done();
       },
     );
@@ -192,6 +211,7 @@ export class MetadataWriter {
   #fail(error: MillraceError): void {
     if (this.#failed !== undefined) return;
     this.#failed = error;
+    this.stored.failed = true;
     const bytes = this.#tornBytes;
     this.#context.lose(error.code, 0, bytes);
     tell(

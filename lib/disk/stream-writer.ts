@@ -8,12 +8,13 @@
  */
 import type { IndexFormat } from '../ctf/index-file.ts';
 import type { MillraceError } from '../errors.ts';
-import type { Data, Index, StreamOpen } from '../stage/frames.ts';
+import type { Data, Inactive, Index, StreamOpen } from '../stage/frames.ts';
 import { tell } from '../telemetry.ts';
 import { zeroRanges } from './append-file.ts';
 import { isAfter, Ledger } from './ledger.ts';
 import { HalfPackets, type Packet } from './packets.ts';
 import type { StoreContext } from './store-context.ts';
+import { StoredPackets } from './stored-packets.ts';
 import { pathIn, type TraceChunk } from './trace-chunk.ts';
 import { type AnnouncedTracefile, announceTracefile, Tracefile, type TracefileOwner } from './tracefile.ts';
 
@@ -29,6 +30,8 @@ interface PendingSwitch {
 export class StreamWriter implements TracefileOwner {
   readonly stream: StreamOpen;
   readonly ledger = new Ledger();
+  /** What is committed, for readers within the relay. */
+  readonly stored = new StoredPackets();
   readonly #context: StoreContext;
   readonly #format: IndexFormat | undefined;
   readonly #components: readonly string[];
@@ -193,6 +196,7 @@ export class StreamWriter implements TracefileOwner {
     this.#chunk = announced.place.chunk;
     this.#files.push(tracefile);
     this.#current = tracefile;
+    this.stored.add(tracefile.stored);
     return tracefile;
   }
 
@@ -258,11 +262,17 @@ export class StreamWriter implements TracefileOwner {
   index(index: Index): void {
     if (this.#failed !== undefined) throw this.#failed;
     this.ledger.advance('indexed', index.netSeqNum, this.ledger.indexed.bytes);
+    this.ledger.beacon.index(index);
     if (this.#format === undefined) return;
     const packet = this.#halves.addIndex(index);
     // Behind a split that is pending, the record belongs into a file that is not there yet.
     if (packet !== undefined && !this.#isBehindSplit(index)) packet.tracefile?.record(packet);
     if (this.#switch !== undefined) this.#tryChange();
+  }
+
+  /** A live beacon: nothing happened until then. */
+  inactive(beacon: Inactive): void {
+    if (this.ledger.beacon.inactive(beacon)) this.stored.changed();
   }
 
   #isBehindSplit({ packetSeqNum }: Index): boolean {
@@ -273,12 +283,13 @@ export class StreamWriter implements TracefileOwner {
     );
   }
 
-  committed(packets: readonly Packet[]): void {
+  committed(packets: readonly Packet[], records: number): void {
     for (const { netSeqNum, endBytes, index } of packets) {
       this.ledger.advance('stored', netSeqNum, endBytes);
       if (index?.packetSeqNum !== undefined) this.#lastPacketSeqNum = index.packetSeqNum;
     }
     if (this.#context.durability !== 'none') this.ledger.synced = this.ledger.stored;
+    this.stored.committed(records);
     this.#tryChange();
   }
 
@@ -378,6 +389,7 @@ export class StreamWriter implements TracefileOwner {
     const old = [...this.#files];
     const moving = first === undefined ? [] : old.slice(old.indexOf(first.tracefile as Tracefile));
     this.#fileNumber = 0n;
+    this.stored.leaveChunk();
     if (next === undefined || first === undefined) {
       // Nothing has to be there yet: the old chunk need not wait until new files are made.
       this.#announced = next && this.#announce(next);
@@ -461,6 +473,7 @@ export class StreamWriter implements TracefileOwner {
     this.#context.entering.delete(this);
     this.#switch?.done();
     this.#switch = undefined;
+    this.stored.end();
     this.#end?.done();
   }
 
@@ -468,6 +481,7 @@ export class StreamWriter implements TracefileOwner {
   fail(error: MillraceError): void {
     if (this.#failed !== undefined) return;
     this.#failed = error;
+    this.stored.failed = true;
     this.#packet = undefined;
     this.#lose(error.code, 1, this.#current?.tornBytes ?? 0);
     this.#close();

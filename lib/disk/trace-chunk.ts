@@ -47,6 +47,14 @@ export interface ChunkOrigin {
   onUnused: () => void;
 }
 
+/** A file of a chunk that is told what becomes of its name, before it does. */
+export interface ChunkFile {
+  /** Another file takes it. */
+  replaced(): void;
+  /** The chunk is deleted. */
+  cleared(): void;
+}
+
 /** See the file's head. */
 export class TraceChunk {
   readonly #origin: ChunkOrigin;
@@ -65,7 +73,7 @@ export class TraceChunk {
   readonly #made = new Set<string>();
   /** Those of them that were not there before: what lies in them is the chunk's. */
   readonly #new = new Set<string>();
-  readonly #files = new Set<string>();
+  readonly #files = new Map<string, ChunkFile | undefined>();
 
   /** Makes its directory at `path` below the session's. Errors: MR_ERR_DISK_CREATE. */
   constructor(origin: ChunkOrigin, path: readonly string[]) {
@@ -157,9 +165,14 @@ export class TraceChunk {
     return found;
   }
 
-  /** Notes a file, so that deleting the chunk deletes it; `components` relative to the chunk. */
-  addFile(components: readonly string[]): void {
-    this.#files.add(components.join('/'));
+  /** Notes a file, so that deleting the chunk deletes it; `components` relative to the chunk. `file`: is told before. */
+  addFile(components: readonly string[], file?: ChunkFile): void {
+    this.#files.set(components.join('/'), file);
+  }
+
+  /** Another file is about to take the name. */
+  replaceFile(components: readonly string[]): void {
+    this.#files.get(components.join('/'))?.replaced();
   }
 
   /** Unlinks a file of the chunk, if there is one: also one that an earlier session has left at its place. */
@@ -216,7 +229,8 @@ export class TraceChunk {
   }
 
   #delete(): void {
-    deleteChunk(this.#absolute(this.path), this.#files, topLevel(this.#made), this.#path !== '');
+    for (const file of this.#files.values()) file?.cleared();
+    deleteChunk(this.#absolute(this.path), this.#files.keys(), topLevel(this.#made), this.#path !== '');
     this.#files.clear();
   }
 

@@ -159,7 +159,7 @@ export class TraceStore {
         break;
       case 'inactive': {
         const writer = this.#streams.get(frame.stream);
-        if (writer !== undefined) writer.ledger.beaconCycles = frame.timestampEndCycles;
+        if (writer instanceof StreamWriter) writer.inactive(frame);
         return;
       }
       case 'published':

@@ -111,10 +111,11 @@ export class TracefileRecords {
     else this.#file.file.sync(done);
   }
 
-  /** Lets readers see the records of packets that end at or before `safeBytes`. */
-  commit(safeBytes: number): void {
+  /** Lets readers see the records of packets that end at or before `safeBytes`. Returns how many there are. */
+  commit(safeBytes: number): number {
     const { length } = this.#unseen.takeWhile(({ endBytes }) => endBytes <= safeBytes);
     if (length > 0) this.#file?.commit(length);
+    return length;
   }
 
   /** The packets that are not committed have gone elsewhere, with whatever is known of them. */
@@ -131,6 +132,11 @@ export class TracefileRecords {
     this.#file.close();
     const { chunk, path, fileName } = this.#indexPlace;
     if ((isEmpty || this.#file.isTorn) && !this.#replaced) chunk.removeFile([...path, fileName]);
+  }
+
+  /** Records that are in the file and were not committed. */
+  get unseen(): number {
+    return this.#unseen.size;
   }
 
   get #indexPlace() {

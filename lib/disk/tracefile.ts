@@ -11,6 +11,8 @@ import { AppendFile } from './append-file.ts';
 import { Fifo } from './fifo.ts';
 import type { Packet } from './packets.ts';
 import type { StoreContext } from './store-context.ts';
+import { StoredFile } from './stored-file.ts';
+import type { StoredPackets } from './stored-packets.ts';
 import type { TraceChunk } from './trace-chunk.ts';
 import { TracefileRecords } from './tracefile-records.ts';
 
@@ -18,8 +20,10 @@ import { TracefileRecords } from './tracefile-records.ts';
 export interface TracefileOwner {
   /** These packets are whole in the data file. */
   written(packets: readonly Packet[]): void;
-  /** Something was written; these packets, if any, are committed, and readers may see them. */
-  committed(packets: readonly Packet[]): void;
+  /** Something was written; these packets, if any, are committed, and readers may see them; `records` is the index's. */
+  committed(packets: readonly Packet[], records: number): void;
+  /** Told of files whose names go. */
+  readonly stored: StoredPackets;
   /** A write failed: the stream is to be given up. */
   fail(error: MillraceError): void;
 }
@@ -64,6 +68,8 @@ const copyBytes = 65_536;
 /** See the file's head. */
 export class Tracefile {
   readonly place: TracefilePlace;
+  /** What readers within the relay know of it. */
+  readonly stored: StoredFile;
   readonly #context: StoreContext;
   readonly #owner: TracefileOwner;
   readonly #file: AppendFile;
@@ -90,14 +96,18 @@ export class Tracefile {
     const { chunk, components, name } = place;
     const path = [...components, name];
     const { directory } = chunk.directory(components);
+    chunk.replaceFile(path);
     // A reader must never find a new data file beside the index of the one that it replaces. If we die between the
     // two, the journal says that data without an index is to go.
     context.journal.settle();
     if (format !== undefined) chunk.removeFile([...components, 'index', `${name}.idx`]);
-    this.#file = new AppendFile(directory, name, context.env, {
-      directoryNow: () => chunk.directory(components).directory,
+    const directoryNow = () => chunk.directory(components).directory;
+    this.#file = new AppendFile(directory, name, context.env, { directoryNow });
+    this.stored = new StoredFile(directoryNow, name, format, context.env.pool);
+    chunk.addFile(path, {
+      replaced: () => owner.stored.vanish(this.stored),
+      cleared: () => owner.stored.cleared(this.stored),
     });
-    chunk.addFile(path);
     this.#fileId = fileId ?? context.journal.fileOpened('data', chunk.number, path.join('/'));
     this.#records = format && new TracefileRecords(place, format, context, owner);
   }
@@ -240,12 +250,15 @@ export class Tracefile {
     if (this.#closed) return;
     const packets = this.#whole.takeWhile(({ recorded, endBytes }) => recorded && endBytes <= durableBytes);
     const last = packets.at(-1);
+    let records = 0;
     if (last !== undefined) {
       this.#file.commit(last.endBytes);
-      this.#records?.commit(last.endBytes);
+      records = this.#records?.commit(last.endBytes) ?? 0;
+      this.stored.committedBytes = last.endBytes;
+      this.stored.records += records;
       if (this.#records === undefined) this.#context.journal.fileCommitted(this.#fileId, last.endBytes);
     }
-    this.#owner.committed(packets);
+    this.#owner.committed(packets, records);
   }
 
   /**
@@ -294,10 +307,23 @@ export class Tracefile {
     const { journal } = this.#context;
     if (this.#records === undefined) {
       journal.fileClosed(this.#fileId);
+      this.#finished(0);
       return;
     }
     // The journal's file stands for both until the last record is written.
-    this.#records.write(Number.POSITIVE_INFINITY, () => journal.fileClosed(this.#fileId));
+    this.#records.write(Number.POSITIVE_INFINITY, () => {
+      journal.fileClosed(this.#fileId);
+      this.#finished(this.#records?.unseen ?? 0);
+    });
     this.#records.close(this.#wholeBytes === 0);
+  }
+  /** No lock is on the files any more: readers may see everything that is in them. */
+  #finished(records: number): void {
+    const { stored } = this;
+    stored.finished = true;
+    stored.records += records;
+    if (records > 0) stored.committedBytes = this.#wholeBytes;
+    this.#owner.committed([], records);
+    this.#owner.stored.changed();
   }
 }
