@@ -174,7 +174,6 @@ const rows = {
     ret: relayRet.noMemory,
     text: '{command}: trace chunk {chunk} is unknown',
   },
-  MR_ERR_RELAY_UNSUPPORTED: { scope: 'connection', ret: relayRet.unknown, text: '{command}: {why}' },
   MR_ERR_RELAY_METADATA: { scope: 'connection', ret: relayRet.unknown, text: '{command}: {why}' },
   // consumer
   MR_ERR_CONSUMER_NO_TRACE: { scope: 'pipeline', text: '{path}: no trace can be read there: {why}' },
@@ -196,6 +195,9 @@ const rows = {
     text: 'relay {peer} has had data pending for {seconds} s without any progress',
   },
   MR_ERR_CLIENT_UNSUPPORTED: { scope: 'pipeline', text: 'relay {peer} of minor {minor} {why}' },
+  // viewers
+  MR_ERR_VIEWER_CONNECT: { scope: 'connection', text: 'cannot serve this viewer: {why}' },
+  MR_ERR_VIEWER_CEILING: { scope: 'connection', text: '{what}: {got}, at most {expected}' },
   // capture
   MR_ERR_CAPTURE_MISMATCH: {
     scope: 'pipeline',

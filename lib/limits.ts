@@ -151,6 +151,18 @@ export const limits = {
   flexnbdCommandLines: 4096,
   /** Seconds a client of that socket may take to say its command. */
   flexnbdCommandSeconds: 60,
+  /** Viewers of a relay at a time; each may keep one reply waiting. */
+  viewers: 256,
+  /** Streams of all viewers of a relay together. */
+  viewedStreams: 262_144,
+  /** Streams in one reply: the others are in the next. */
+  streamsPerReply: 1024,
+  /** Packet or metadata bytes that wait for one viewer to take them. */
+  viewerPieceBytes: 262_144,
+  /** Seconds that a viewer may take to take them. */
+  viewerStallSeconds: 60,
+  /** How long the same answer without news is held back, milliseconds. Viewers have no time-outs. */
+  idleAnswerMs: 100,
 } as const;
 
 /** The type of the table: every ceiling by name. */

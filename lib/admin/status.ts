@@ -1,6 +1,12 @@
 /** The status of a relay as a page of text. */
 import { printable } from '../errors.ts';
-import type { ListenAddress, RelayStatus, SessionStatus, StreamStatus } from '../relay/options.ts';
+import type {
+  ListenAddress,
+  RelayStatus,
+  SessionStatus,
+  StreamStatus,
+  ViewerStatus,
+} from '../relay/options.ts';
 import { bytesText, durationText, textTable } from './table.ts';
 
 /** A status and when it was taken, milliseconds since 1970. */
@@ -36,14 +42,15 @@ export function formatStatus(now: StatusSample, before?: StatusSample): string {
     `millrace ${status.version}, pid ${status.pid}, up ${durationText(now.atMs - status.startedMs)}`,
     `  output     ${printable(status.outputPath)}, durability ${status.durability}${status.locks ? '' : ', WITHOUT range locks'}`,
     `  listening  control ${address(addresses.control)}, data ${address(addresses.data)}, live ${address(addresses.live)}`,
-    `  connected  ${connections.control} control, ${connections.data} data, of these ${connections.strangers} without session`,
+    `  connected  ${connections.control} control, ${connections.data} data, of these ${connections.strangers} without session; ${connections.live} viewers`,
     `  received   ${totals.packets} packets (${packetRate}), ${bytesText(totals.bytes)} (${byteRate}), ${bytesText(totals.metadataBytes)} of metadata, in ${totals.sessions} sessions`,
     `  in flight  ${bytesText(status.bytesInFlight)} in ${status.slabsInUse} slabs${waitingText(status)}`,
     `  files      ${files.open} open, ${files.suspended} suspended, ${files.waiting} waiting for a descriptor`,
-    `  lost       ${lossText(status)}`,
+    `  lost       ${lossText(status)}${unreadText(status)}`,
     `  refused    ${countText(status.refused)}; range locks held by others ${status.lockConflicts}`,
   ];
   if (sessions.length > 0) lines.push('', ...sessionTable(sessions, earlier, rates));
+  if (status.viewers.length > 0) lines.push('', ...viewerTable(status.viewers));
   return `${lines.join('\n')}\n`;
 }
 
@@ -89,6 +96,25 @@ function sessionTable(
   return textTable(rows, new Set([2, 3, 4, 5, 6, 7, 8]));
 }
 
+/** A row for each session that a viewer is attached to, and one for a viewer that is attached to none. */
+function viewerTable(viewers: readonly ViewerStatus[]): string[] {
+  const rows = [['VIEWER', 'SESSION', 'PACKETS', 'BYTES', 'WAITING', 'STREAMS', 'LOST']];
+  for (const { peer, minor, isMillrace, packets, bytes, waitingBytes, sessions } of viewers) {
+    const name = `${peer}, ${isMillrace ? 'millrace ' : ''}2.${minor}`;
+    const given = [String(packets), bytesText(bytes), bytesText(waitingBytes)];
+    if (sessions.length === 0) rows.push([name, '-', ...given, '0', '0']);
+    for (const [at, session] of sessions.entries())
+      rows.push([
+        at === 0 ? name : '',
+        `${session.id} ${printable(session.hostname)}/${printable(session.name)}`,
+        ...(at === 0 ? given : ['', '', '']),
+        String(session.streams),
+        String(session.lostPackets),
+      ]);
+  }
+  return textTable(rows, new Set([2, 3, 4, 5, 6]));
+}
+
 function stateText({ connected, live, snapshot, minor }: SessionStatus): string {
   const kind = live ? 'live' : snapshot ? 'snapshot' : 'streaming';
   return `${connected ? kind : `${kind}, gone`}, 2.${minor}`;
@@ -103,6 +129,15 @@ function lossText({ lost }: RelayStatus): string {
     ([cause, { packets, bytes }]) => `${printable(cause)}: ${packets} packets, ${bytesText(bytes)}`,
   );
   return causes.length === 0 ? 'nothing' : causes.join('; ');
+}
+
+/** What is on the disk, or was, and viewers never had. */
+function unreadText({ unreadPackets, viewers }: RelayStatus): string {
+  const unread = viewers.reduce(
+    (sum, { sessions }) => sessions.reduce((all, { lostPackets }) => all + lostPackets, sum),
+    unreadPackets,
+  );
+  return unread === 0 ? '' : `; to viewers ${unread} packets that were overwritten or cleared unread`;
 }
 
 function waitingText({ waitingForSpace }: RelayStatus): string {

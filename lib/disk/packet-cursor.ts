@@ -15,6 +15,15 @@ export interface StoredPacket {
   position: number;
 }
 
+/**
+ * What taking a packet brought. Undefined without an error: a record that only says that its packet is lost. Errors:
+ * MR_ERR_DISK_READ, MR_ERR_DISK_CHANGED; the packet is passed over.
+ */
+export interface Taken {
+  packet: StoredPacket | undefined;
+  error?: MillraceError;
+}
+
 /** Records that are read together. */
 const gatherRecords = 64;
 
@@ -73,32 +82,43 @@ export class PacketCursor {
   }
 
   /**
-   * Takes the next packet; only while `available`, and only after the last one was taken. `done` is called before
-   * this returns if the record is in the page cache, with undefined if it was one of a lost packet: then there may
-   * be another. Errors: MR_ERR_DISK_READ, MR_ERR_DISK_CHANGED; the packet is passed over then.
+   * Takes the next packet; only while `available`, and only after the last one was taken. Promised if its record is
+   * not in the page cache.
    */
-  take(done: (packet: StoredPacket | undefined, error?: MillraceError) => void): void {
+  take(): Taken | Promise<Taken> {
     const file = this.#file as StoredFile;
     const { recordSizeBytes, header } = file.format as IndexFormat;
     if (this.#record >= this.#gatheredFrom && this.#record < this.#gatheredTo) {
-      done(this.#give(file));
-      return;
+      return { packet: this.#give(file) };
     }
+    let taken: Taken | undefined;
+    let resolve: ((taken: Taken) => void) | undefined;
     this.#gathered ??= Buffer.allocUnsafeSlow(gatherRecords * recordSizeBytes);
     const from = this.#record;
     const records = Math.min(gatherRecords, file.records - from);
     const at = header.length + from * recordSizeBytes;
     file.index.read(this.#gathered, 0, records * recordSizeBytes, at, (error) => {
-      if (error !== undefined) {
-        this.#pass();
-        this.lostPackets += 1;
-        done(undefined, error);
-        return;
-      }
-      this.#gatheredFrom = from;
-      this.#gatheredTo = from + records;
-      done(this.#give(file));
+      taken = error === undefined ? this.#gave(file, from, records) : this.#failed(error);
+      resolve?.(taken);
     });
+    return (
+      taken ??
+      new Promise((whenTaken) => {
+        resolve = whenTaken;
+      })
+    );
+  }
+
+  #gave(file: StoredFile, from: number, records: number): Taken {
+    this.#gatheredFrom = from;
+    this.#gatheredTo = from + records;
+    return { packet: this.#give(file) };
+  }
+
+  #failed(error: MillraceError): Taken {
+    this.#pass();
+    this.lostPackets += 1;
+    return { packet: undefined, error };
   }
 
   #give(file: StoredFile): StoredPacket | undefined {

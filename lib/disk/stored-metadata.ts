@@ -77,6 +77,11 @@ export class MetadataCursor {
     return { file: this.#file as StoredFile, position, bytes };
   }
 
+  /** Goes on behind `position` bytes, which the reader has. */
+  seek(position: number): void {
+    this.position = Math.max(this.position, position);
+  }
+
   close(): void {
     this.#file?.release(this);
     this.#file = undefined;

@@ -15,11 +15,13 @@ import { type CommandName, encodeReply, encodeReturn, requestLayout } from '../w
 import type { CommandContext, Handler, SessionContext } from './commands/handler.ts';
 import { handlers } from './commands/index.ts';
 import { MetadataCommand } from './commands/send-metadata.ts';
-import type { SentCommand } from './control-format.ts';
-import { type RequestBatch, type RequestPart, requestStage } from './requests.ts';
+import { controlFormat, type RequestHeader, type SentCommand } from './control-format.ts';
+import { type RequestBatch as Batch, type RequestPart as Part, requestStage } from './requests.ts';
 import type { RelaySession } from './session.ts';
 import type { RelayState } from './state.ts';
 
+type RequestBatch = Batch<RequestHeader>;
+type RequestPart = Part<RequestHeader>;
 type AnyHandler = Handler<CommandName, CommandContext>;
 
 function handlerOf(name: CommandName): AnyHandler {
@@ -57,7 +59,7 @@ export class ControlConnection implements CommandContext {
     this.#pipe = compose(
       [
         { name: 'control source', stream: source },
-        { name: 'requests', stream: requestStage() },
+        { name: 'requests', stream: requestStage(controlFormat) },
         { name: 'commands', stream: this.#commands() },
         { name: 'control socket', stream: source.socket },
       ],

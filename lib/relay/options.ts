@@ -98,6 +98,34 @@ export interface SessionStatus {
   streams: StreamStatus[];
 }
 
+/** A session that a viewer is attached to. */
+export interface ViewedStatus {
+  /** The relay session's. */
+  id: number;
+  hostname: string;
+  name: string;
+  /** Streams that it has not read to their end. */
+  streams: number;
+  /** Packets that were overwritten before it read them. */
+  lostPackets: number;
+}
+
+export interface ViewerStatus {
+  peer: string;
+  /** Minor that both sides use; 0 before it has said its own. */
+  minor: number;
+  /** It is a millrace viewer. */
+  isMillrace: boolean;
+  /** Milliseconds since 1970. */
+  connectedMs: number;
+  /** What it was given. */
+  packets: number;
+  bytes: number;
+  /** Bytes that it was sent and has not taken. */
+  waitingBytes: number;
+  sessions: ViewedStatus[];
+}
+
 export interface RelayStatus {
   version: string;
   pid: number;
@@ -108,7 +136,11 @@ export interface RelayStatus {
   durability: Durability;
   /** false: koffi is missing, files are written without range locks. */
   locks: boolean;
-  connections: { control: number; data: number; strangers: number };
+  /** `live`: viewers. */
+  connections: { control: number; data: number; live: number; strangers: number };
+  viewers: ViewerStatus[];
+  /** Packets that viewers who have gone had not read when they were overwritten. */
+  unreadPackets: number;
   sessions: SessionStatus[];
   totals: { sessions: number; streams: number; packets: number; bytes: number; metadataBytes: number };
   /** Bytes that were received and are not yet written. */

@@ -1,14 +1,13 @@
-/** The first stage of a control connection: bytes in, requests out. */
+/** The first stage of a control connection, and of a viewer's: bytes in, requests out. */
 import type { Duplex } from 'node:stream';
 import type { ByteBatch } from '../stage/batch.ts';
-import { Framer } from '../stage/framer.ts';
+import { type Format, Framer, type Header } from '../stage/framer.ts';
 import type { Slab } from '../stage/slab.ts';
 import { objectStage } from '../stage/stage.ts';
-import { controlFormat, type RequestHeader } from './control-format.ts';
 
 /** A request, or a part of the body of one that passes in parts; `bytes` live as long as the batch's slab. */
-export interface RequestPart {
-  header: RequestHeader;
+export interface RequestPart<H extends Header> {
+  header: H;
   /** `begin`: header and collected body; `part`: more of the body. */
   is: 'begin' | 'part';
   bytes: Buffer;
@@ -17,15 +16,15 @@ export interface RequestPart {
   last: boolean;
 }
 
-export interface RequestBatch {
+export interface RequestBatch<H extends Header> {
   slab: Slab;
-  requests: RequestPart[];
+  requests: RequestPart<H>[];
 }
 
-/** ByteBatch in, RequestBatch out; the slab passes on. Errors: those of the framer and of `controlFormat`. */
-export function requestStage(): Duplex {
-  let requests: RequestPart[] = [];
-  const framer = new Framer(controlFormat, {
+/** ByteBatch in, RequestBatch out; the slab passes on. Errors: those of the framer and of `format`. */
+export function requestStage<H extends Header>(format: Format<H>): Duplex {
+  let requests: RequestPart<H>[] = [];
+  const framer = new Framer(format, {
     begin(header, bytes, start, end) {
       requests.push({
         header,
@@ -40,7 +39,7 @@ export function requestStage(): Duplex {
       requests.push({ header, is: 'part', bytes, start, end, last });
     },
   });
-  return objectStage<ByteBatch, RequestBatch>('requests', {
+  return objectStage<ByteBatch, RequestBatch<H>>('requests', {
     transform({ slab, start, end }, push) {
       let failed: unknown;
       try {

@@ -18,6 +18,7 @@ import { Health, type Vitals } from './health.ts';
 import type { Relay, RelayAddresses, RelayOptions, RelayStatus } from './options.ts';
 import type { RelayState } from './state.ts';
 import { relayStatus } from './status.ts';
+import { Viewers } from './viewer/viewers.ts';
 
 /** How often strangers are looked at, at the most and in parts of the time they are allowed. */
 const sweepMs = 5000;
@@ -44,6 +45,7 @@ class RelayServer implements Relay {
   #addresses: RelayAddresses;
   readonly #control = new Set<ControlConnection>();
   readonly #data = new Set<DataConnection>();
+  #viewers: Viewers | undefined;
   #timers: NodeJS.Timeout[] = [];
   #closing: Promise<void> | undefined;
   #onGone: () => void = () => {};
@@ -62,12 +64,20 @@ class RelayServer implements Relay {
     makeDirectory(outputPath);
     const locks = openRangeLocks();
     this.#journal = Journal.open(outputPath, locks);
-    this.#state = this.#newState(this.#journal, locks);
+    const state = this.#newState(this.#journal, locks);
+    this.#state = state;
+    const viewers = new Viewers(state, () => this.#oneGone(state));
+    this.#viewers = viewers;
     try {
       // One after the other, so that a port that is taken is told alone.
       this.#listeners.push(await listen(control, (socket) => this.#accept(socket, 'control')));
       this.#listeners.push(await listen(data, (socket) => this.#accept(socket, 'data')));
-      this.#listeners.push(await listen(live, (socket) => this.#refuseViewer(socket)));
+      this.#listeners.push(
+        await listen(live, (socket) => {
+          viewers.accept(socket);
+          this.#shareDescriptors(state);
+        }),
+      );
     } catch (error) {
       await this.close();
       throw error;
@@ -96,8 +106,14 @@ class RelayServer implements Relay {
 
   status(): RelayStatus {
     const strangers = this.#strangers().length;
-    const connections = { control: this.#control.size, data: this.#data.size, strangers };
-    return relayStatus(this.#state as RelayState, this.#startedMs, this.#addresses, connections);
+    const viewers = this.#viewers as Viewers;
+    const connections = {
+      control: this.#control.size,
+      data: this.#data.size,
+      live: viewers.size,
+      strangers,
+    };
+    return relayStatus(this.#state as RelayState, this.#startedMs, this.#addresses, connections, viewers);
   }
 
   health(): number {
@@ -162,7 +178,7 @@ class RelayServer implements Relay {
 
   /** Resolves when the last connection has let go of its session: what sessions do at their end is still noted. */
   async #connectionsGone(): Promise<void> {
-    if (this.#control.size + this.#data.size === 0) return;
+    if (this.#connections === 0) return;
     await new Promise<void>((resolve) => {
       this.#onGone = resolve;
     });
@@ -171,12 +187,21 @@ class RelayServer implements Relay {
   #gone(connection: Connection): void {
     if (connection instanceof ControlConnection) this.#control.delete(connection);
     else this.#data.delete(connection);
-    this.#shareDescriptors(this.#state as RelayState);
-    if (this.#control.size + this.#data.size === 0) this.#onGone();
+    this.#oneGone(this.#state as RelayState);
+  }
+
+  #oneGone(state: RelayState): void {
+    this.#shareDescriptors(state);
+    if (this.#connections === 0) this.#onGone();
+  }
+
+  get #connections(): number {
+    return this.#control.size + this.#data.size + (this.#viewers?.size ?? 0);
   }
 
   #cut(): void {
     for (const connection of [...this.#control, ...this.#data]) connection.destroy();
+    this.#viewers?.destroy();
     for (const session of this.#state?.sessions.values() ?? []) session.abort();
   }
 
@@ -237,20 +262,7 @@ class RelayServer implements Relay {
 
   /** Files may hold the descriptors that connections leave. */
   #shareDescriptors({ store }: RelayState): void {
-    store.context.env.pool.reserve(this.#control.size + this.#data.size);
-  }
-
-  /** Live viewing is not served: a viewer is told by an end of its connection, and a line says so. */
-  #refuseViewer(socket: Socket): void {
-    const peer = `${socket.remoteAddress}:${socket.remotePort}`;
-    tell(
-      'warn',
-      'relay:refused',
-      `${peer} live: live viewing is not served`,
-      { peer },
-      'MR_ERR_RELAY_UNSUPPORTED',
-    );
-    socket.destroy();
+    store.context.env.pool.reserve(this.#connections);
   }
 
   #strangers(): Connection[] {
@@ -262,6 +274,7 @@ class RelayServer implements Relay {
    * before its first packet, perhaps for days: it stays as long as its host has a session that waits for one.
    */
   #sweep(): void {
+    this.#viewers?.sweep();
     const { limits, sessions } = this.#state as RelayState;
     const waiting = new Set<string>();
     for (const session of sessions.values()) if (!session.bound) waiting.add(session.owner.address);

@@ -6,6 +6,7 @@ import { MetadataWriter } from '../disk/metadata-writer.ts';
 import type { TraceStore, TraceWriter } from '../disk/trace-store.ts';
 import type { SessionOpen } from '../stage/frames.ts';
 import { tell } from '../telemetry.ts';
+import { LiveSession } from './viewer/live-session.ts';
 
 /** Streams of one path are one CTF trace and share one metadata. */
 export interface CtfTrace {
@@ -36,6 +37,8 @@ export class RelaySession {
   readonly owner: Owner;
   readonly createdMs = Date.now();
   readonly streams = new Map<number, RelayStream>();
+  /** What viewers may see; undefined: the session is not live. */
+  readonly live: LiveSession | undefined;
   /** By the path that the producer gave. */
   readonly traces = new Map<string, CtfTrace>();
   /** Metadata versions by stream handle: +1 with each regeneration. */
@@ -64,6 +67,7 @@ export class RelaySession {
     this.id = open.session;
     this.open = open;
     this.owner = owner;
+    this.live = open.liveTimerUs > 0 ? new LiveSession(open) : undefined;
     this.#store = store;
     this.#inFlightMs = inFlightMs;
     this.#onEnded = onEnded;
@@ -107,6 +111,7 @@ export class RelaySession {
   controlEnded(aborted: boolean): void {
     this.#controlEnded = true;
     this.#aborted ||= aborted;
+    this.live?.end();
     this.#settle();
   }
 
@@ -117,6 +122,7 @@ export class RelaySession {
     if (writer instanceof MetadataWriter) trace.metadata = writer;
     const stream = { handle, session: this, writer, trace, asked: false };
     this.streams.set(handle, stream);
+    this.live?.add(handle, path, writer);
     return stream;
   }
 
@@ -129,6 +135,7 @@ export class RelaySession {
     this.totals.bytes += bytes;
     this.totals.metadataBytes += metadataBytes;
     this.streams.delete(handle);
+    this.live?.closed(handle);
     this.#settle();
   }
 

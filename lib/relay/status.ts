@@ -4,6 +4,7 @@ import { version } from '../version.ts';
 import type { RelayAddresses, RelayStatus, SessionStatus, StreamStatus } from './options.ts';
 import type { RelaySession, RelayStream } from './session.ts';
 import type { RelayState } from './state.ts';
+import type { Viewers } from './viewer/viewers.ts';
 
 /** A snapshot of the relay's tables and ledgers. */
 export function relayStatus(
@@ -11,6 +12,7 @@ export function relayStatus(
   startedMs: number,
   addresses: RelayAddresses,
   connections: RelayStatus['connections'],
+  viewers: Viewers,
 ): RelayStatus {
   const { store, options, totals } = state;
   const { env, totals: stored } = store.context;
@@ -23,6 +25,8 @@ export function relayStatus(
     durability: options.durability,
     locks: env.locks !== undefined,
     connections,
+    viewers: viewers.status(),
+    unreadPackets: viewers.lostPackets,
     sessions: [...state.sessions.values()].map(sessionStatus),
     totals: { ...totals, ...stored },
     bytesInFlight: env.bytesInFlight,

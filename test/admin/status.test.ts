@@ -13,7 +13,7 @@ test('a page says who, where, how much and what was lost', (t) => {
       'millrace 0.1.0, pid 42, up 3 min 12 s',
       '  output     /traces, durability none',
       '  listening  control 127.0.0.1:1, data 127.0.0.1:1, live 127.0.0.1:1',
-      '  connected  2 control, 1 data, of these 0 without session',
+      '  connected  2 control, 1 data, of these 0 without session; 0 viewers',
       '  received   5 packets (-), 20.0 KiB (-), 2.9 KiB of metadata, in 1 sessions',
       '  in flight  4.0 KiB in 1 slabs',
       '  files      4 open, 0 suspended, 0 waiting for a descriptor',

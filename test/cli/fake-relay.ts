@@ -88,7 +88,9 @@ export function fakeStatus(changes: Partial<RelayStatus> = {}): RelayStatus {
     addresses: { control: address, data: address, live: address },
     durability: 'none',
     locks: true,
-    connections: { control: 2, data: 1, strangers: 0 },
+    connections: { control: 2, data: 1, live: 0, strangers: 0 },
+    viewers: [],
+    unreadPackets: 0,
     sessions: [
       {
         id: 1,

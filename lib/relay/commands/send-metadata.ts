@@ -4,7 +4,7 @@
  */
 import { MillraceError } from '../../errors.ts';
 import type { Slab } from '../../stage/slab.ts';
-import { metadataHead } from '../control-format.ts';
+import { metadataHead, type RequestHeader } from '../control-format.ts';
 import type { RequestPart } from '../requests.ts';
 import type { SessionContext } from './handler.ts';
 import { ownMetadataStream } from './streams.ts';
@@ -16,7 +16,7 @@ export class MetadataCommand {
   readonly #paddingSizeBytes: number;
 
   /** Errors: MR_ERR_RELAY_METADATA, MR_ERR_WIRE_SHORT, and those of `ownMetadataStream`. */
-  constructor(context: SessionContext, { header, bytes, start, end }: RequestPart) {
+  constructor(context: SessionContext, { header, bytes, start, end }: RequestPart<RequestHeader>) {
     const { streamId, paddingSizeBytes } = metadataHead.decode(bytes, start, end);
     const { limits } = context.relay;
     this.#context = context;

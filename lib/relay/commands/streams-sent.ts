@@ -5,6 +5,7 @@ import type { Handler } from './handler.ts';
 export const streamsSent: Handler<'streamsSent'> = {
   handle({ relay, session }) {
     relay.store.accept({ kind: 'published', session: session.id });
+    session.live?.publish();
     return { ret: relayRet.ok };
   },
 };

@@ -1,0 +1,49 @@
+/** The two commands that bring bytes: of packets, and of metadata. And the private one that says where to go on. */
+import { metadataStatus, packetStatus, seekStatus } from '../../../wire/live/index.ts';
+import { isData } from '../viewed-stream.ts';
+import type { ViewerHandler } from './handler.ts';
+
+/** Bytes of the file that the last index of the stream was about: a packet, or whatever part of the file is asked for. */
+export const getPacket: ViewerHandler<'getPacket'> = {
+  handle(context, { streamId, offsetBytes, lengthBytes }) {
+    const stream = context.streams.get(Number(streamId));
+    const file = stream !== undefined && isData(stream) ? stream.given?.file : undefined;
+    if (file === undefined || offsetBytes + BigInt(lengthBytes) > BigInt(file.committedBytes))
+      return { reply: { status: packetStatus.error, lengthBytes: 0, flags: 0 } };
+    const reply = { status: packetStatus.ok, lengthBytes, flags: 0 };
+    if (lengthBytes === 0) return { reply };
+    return { reply, payload: { file: file.data, position: Number(offsetBytes), bytes: lengthBytes } };
+  },
+};
+
+/**
+ * Everything that is new, up to the end of a command: never a part of a metadata packet, on which viewers hang, and
+ * never OK without bytes. Finished metadata is NO_NEW: some viewers take an error for the end of everything.
+ */
+export const getMetadata: ViewerHandler<'getMetadata'> = {
+  handle(context, { streamId }) {
+    const stream = context.streams.get(Number(streamId));
+    if (stream === undefined || isData(stream))
+      return { reply: { lengthBytes: 0n, status: metadataStatus.error } };
+    const { topic, cursor, viewed } = stream;
+    const taken = cursor.take();
+    if (taken === undefined) {
+      viewed.dropIfOver(stream);
+      return { reply: { lengthBytes: 0n, status: metadataStatus.noNew }, topic, idle: true };
+    }
+    const { file, position, bytes } = taken;
+    const reply = { lengthBytes: BigInt(bytes), status: metadataStatus.ok };
+    return { reply, topic, payload: { file: file.data, position, bytes } };
+  },
+};
+
+/** A millrace viewer that had to connect again goes on where it was. Only forwards. */
+export const seekStream: ViewerHandler<'seekStream'> = {
+  handle(context, { streamId, position }) {
+    const stream = context.streams.get(Number(streamId));
+    if (stream === undefined || position > BigInt(Number.MAX_SAFE_INTEGER))
+      return { reply: { status: seekStatus.error } };
+    stream.cursor.seek(Number(position));
+    return { reply: { status: seekStatus.ok } };
+  },
+};

@@ -1,0 +1,80 @@
+/**
+ * When answers without news are given. Some viewers ask again at once, a hundred thousand times a second, others wait
+ * a tenth of a second in between and learn of news that much later. So the first such answer about a thing is given
+ * at once, and the same again only when there is news, or after a while. Source: live-protocol, "Checklists" 13;
+ * viewers have no time-outs, but ask about one stream after the other, so news about another thing counts as well.
+ */
+import { limits } from '../../limits.ts';
+
+/** What is asked about: what was last said of it. */
+export interface Topic {
+  /** When it was last answered without news; 0: never. */
+  idleAtMs: number;
+  /** Whether something happened to it since. */
+  news: boolean;
+  /** The connection's count of news at that time. */
+  seen: number;
+}
+
+/** A topic of which nothing was said. */
+export const newTopic = (): Topic => ({ idleAtMs: 0, news: false, seen: 0 });
+
+/** See the file's head. One for each viewer. */
+export class IdlePace {
+  #news = 0;
+  #waiting: { topic: Topic; wake: () => void } | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #clock: () => number;
+
+  /** `clock`: milliseconds, injectable for tests. */
+  constructor(clock: () => number = () => performance.now()) {
+    this.#clock = clock;
+  }
+
+  /** Milliseconds that an answer without news has to wait. */
+  delayMs(topic: Topic): number {
+    if (topic.idleAtMs === 0 || topic.news) return 0;
+    const since = this.#clock() - topic.idleAtMs;
+    return Math.max(0, (topic.seen === this.#news ? limits.idleAnswerMs : limits.idleAnswerMs / 10) - since);
+  }
+
+  /** An answer was given, with news or without. */
+  answered(topic: Topic, idle: boolean): void {
+    topic.idleAtMs = idle ? this.#clock() : 0;
+    topic.seen = this.#news;
+    topic.news = false;
+  }
+
+  /** Something happened to `topic`, or to everything. */
+  news(topic: Topic | undefined): void {
+    this.#news += 1;
+    if (topic !== undefined) topic.news = true;
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
+    if (topic === undefined || topic === waiting.topic) {
+      waiting.topic.news = true;
+      this.cancel();
+    } else this.#rearm(waiting.topic);
+  }
+
+  /** Resolves when it is worth asking again, or the time is over. */
+  wait(topic: Topic): Promise<void> {
+    return new Promise((wake) => {
+      this.#waiting = { topic, wake };
+      this.#rearm(topic);
+    });
+  }
+
+  #rearm(topic: Topic): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.cancel(), this.delayMs(topic));
+  }
+
+  /** Ends the wait. */
+  cancel(): void {
+    clearTimeout(this.#timer);
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.wake();
+  }
+}

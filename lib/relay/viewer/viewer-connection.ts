@@ -1,0 +1,215 @@
+/**
+ * A viewer's connection: socket, framer, commands, and back to the socket. Requests are answered in order, one after
+ * the other; an answer that brings no news may be held back for a while (`idle-pace.ts`), and nothing more is read
+ * from a viewer that has not taken its replies.
+ */
+import type { Socket } from 'node:net';
+import { Writable } from 'node:stream';
+import { MillraceError, relayRet } from '../../errors.ts';
+import { socketSource } from '../../network/socket-source.ts';
+import { compose, type Outcome, type Pipe } from '../../stage/compose.ts';
+import { stageError } from '../../stage/stage.ts';
+import { tell } from '../../telemetry.ts';
+import {
+  encodeViewerReply,
+  type ViewerCommand,
+  type ViewerCommandName,
+  viewerRequestLayout,
+} from '../../wire/live/index.ts';
+import { type RequestBatch, type RequestPart, requestStage } from '../requests.ts';
+import type { RelayState } from '../state.ts';
+import type { Answer, ViewerContext, ViewerHandler } from './commands/handler.ts';
+import { viewerHandlers } from './commands/index.ts';
+import { detach } from './commands/streams.ts';
+import { IdlePace, type Topic } from './idle-pace.ts';
+import type { ViewedSession } from './viewed-session.ts';
+import type { ViewedStream } from './viewed-stream.ts';
+import { type ViewerHeader, viewerFormat } from './viewer-format.ts';
+import { ViewerReplies } from './viewer-replies.ts';
+import type { Viewers } from './viewers.ts';
+
+/** How long a refused viewer may take to fetch its refusal. */
+const lingerMs = 1000;
+/** What lttng-relayd answers to a number that is no command, before it closes. */
+const unknownCommand = Buffer.from([0, 0, 0, relayRet.unknown]);
+
+type AnyAnswer = Answer<ViewerCommandName>;
+
+/** See the file's head. `ended`: called once, when the connection is gone. */
+export class ViewerConnection implements ViewerContext {
+  readonly relay: RelayState;
+  readonly viewers: Viewers;
+  readonly peer: string;
+  readonly openedMs = Date.now();
+  readonly streams = new Map<number, ViewedStream>();
+  readonly totals = { packets: 0, bytes: 0 };
+  minor = 0;
+  isMillrace = false;
+  isConnected = false;
+  attached: Map<number, ViewedSession> | undefined;
+  readonly #socket: Socket;
+  readonly #replies: ViewerReplies;
+  readonly #pace = new IdlePace();
+  readonly #pipe: Pipe;
+  /** Refused: what still comes is not looked at. */
+  #deaf = false;
+  #gone = false;
+
+  constructor(viewers: Viewers, accepted: Socket, ended: (connection: ViewerConnection) => void) {
+    this.viewers = viewers;
+    this.relay = viewers.relay;
+    this.peer = `${accepted.remoteAddress ?? ''}:${accepted.remotePort ?? 0}`;
+    const { pool } = viewers;
+    const { scratch, limits } = this.relay;
+    const source = socketSource(accepted, { pool, quota: pool.quota(1), scratch, name: this.peer });
+    this.#socket = source.socket;
+    this.#replies = new ViewerReplies(source.socket, limits.viewerPieceBytes);
+    this.#pipe = compose(
+      [
+        { name: 'viewer source', stream: source },
+        { name: 'requests', stream: requestStage(viewerFormat) },
+        { name: 'viewer', stream: this.#commands() },
+      ],
+      (outcome) => {
+        this.#ended(outcome);
+        ended(this);
+      },
+    );
+  }
+
+  /** Milliseconds that it has had something to take and did not. */
+  get stalledMs(): number {
+    return this.#replies.stalledMs;
+  }
+
+  /** Bytes that it was sent and has not taken. */
+  get waitingBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  /** Ends the connection now; `cause`: why, for the log. */
+  destroy(cause?: MillraceError): void {
+    this.#pipe.abort(cause);
+  }
+
+  news(topic: Topic | undefined): void {
+    this.#pace.news(topic);
+  }
+
+  #commands(): Writable {
+    return new Writable({
+      objectMode: true,
+      highWaterMark: 1,
+      write: (batch: RequestBatch<ViewerHeader>, _encoding, callback) => {
+        this.#serve(batch).then(
+          () => callback(),
+          (error: unknown) => callback(stageError('viewer', error)),
+        );
+      },
+      final: (callback) => {
+        this.#socket.end();
+        callback();
+      },
+      destroy: (error, callback) => {
+        this.#gone = true;
+        this.#pace.cancel();
+        this.#replies.close();
+        this.#socket.destroy();
+        callback(error);
+      },
+    });
+  }
+
+  async #serve({ slab, requests }: RequestBatch<ViewerHeader>): Promise<void> {
+    try {
+      for (const request of requests) {
+        if (this.#deaf || this.#gone) break;
+        await this.#request(request);
+      }
+      const behind = this.#replies.flush();
+      if (behind !== undefined) await behind;
+    } finally {
+      slab.release();
+    }
+    if (this.#deaf) this.#hangUp();
+  }
+
+  async #request(part: RequestPart<ViewerHeader>): Promise<void> {
+    const { header, bytes, start, end } = part;
+    const { command, code } = header;
+    try {
+      if (!this.#mayAsk(command)) {
+        this.#refused(new MillraceError('MR_ERR_RELAY_COMMAND', { command: code }), `${code}`);
+        this.#replies.add(unknownCommand);
+        return;
+      }
+      const { name } = command;
+      if (command.needs === 'connect' && !this.isConnected)
+        throw new MillraceError('MR_ERR_RELAY_STATE', { command: name, expected: 'CONNECT before it' });
+      const request = viewerRequestLayout(name, this.minor).decode(bytes, start, end);
+      await this.#answer(name, request);
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      this.#refused(error, command?.name ?? `${code}`);
+    }
+  }
+
+  /** Private commands are for those who know each other. */
+  #mayAsk(command: ViewerCommand | undefined): command is ViewerCommand {
+    return command !== undefined && (command.since !== 'millrace' || this.isMillrace);
+  }
+
+  async #answer(name: ViewerCommandName, request: object): Promise<void> {
+    const handler = viewerHandlers[name] as ViewerHandler<ViewerCommandName>;
+    for (;;) {
+      const handled = handler.handle(this, request as never);
+      const answer: AnyAnswer = handled instanceof Promise ? await handled : handled;
+      if (this.#gone) return;
+      const { topic, idle = false } = answer;
+      const holdMs = topic !== undefined && idle ? this.#pace.delayMs(topic) : 0;
+      if (topic !== undefined && holdMs > 0) {
+        // what was asked before it is answered now
+        const behind = this.#replies.flush();
+        if (behind !== undefined) await behind;
+        if (!this.#gone) await this.#pace.wait(topic);
+        if (this.#gone) return;
+        continue;
+      }
+      if (topic !== undefined) this.#pace.answered(topic, idle);
+      const reply = encodeViewerReply(name, this.minor, answer.reply as never);
+      if (answer.payload === undefined) this.#replies.add(reply);
+      else {
+        this.totals.bytes += answer.payload.bytes;
+        await this.#replies.send(reply, answer.payload);
+      }
+      return;
+    }
+  }
+
+  #refused(error: MillraceError, command: string): void {
+    this.#deaf = true;
+    const { code, message, facts } = error;
+    const { refused } = this.relay;
+    refused[code] = (refused[code] ?? 0) + 1;
+    tell(
+      'warn',
+      'relay:refused',
+      `${this.peer} ${command}: ${message}`,
+      { ...facts, peer: this.peer, command },
+      code,
+    );
+  }
+
+  /** Sends what is to be sent, then closes; reads on meanwhile, for unread bytes would destroy the refusal. */
+  #hangUp(): void {
+    if (this.#socket.writableEnded) return;
+    this.#socket.end();
+    setTimeout(() => this.#pipe.abort(), lingerMs).unref();
+  }
+
+  #ended(outcome: Outcome): void {
+    for (const viewed of this.attached?.values() ?? []) detach(this, viewed);
+    if (outcome.kind === 'error' && outcome.error.code !== 'MR_ERR_NETWORK_LOST')
+      this.#refused(outcome.error, 'connection');
+  }
+}
