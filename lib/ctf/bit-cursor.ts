@@ -26,8 +26,10 @@ export class BitCursor {
   }
 
   /** Reads an integer at its alignment. */
-  integer({ sizeBits, alignBits, byteOrder, signed }: IntegerType): bigint {
+  integer(type: IntegerType): bigint {
+    const { sizeBits, alignBits, byteOrder, signed } = type;
     this.align(alignBits);
+    if (type.leb128) return this.#leb128(signed);
     this.#need(sizeBits);
     if (this.at % 8 !== 0 && this.#lastOrder !== undefined && this.#lastOrder !== byteOrder)
       throw new MillraceError('MR_ERR_CTF_PACKET', {
@@ -49,6 +51,24 @@ export class BitCursor {
     const end = this.bytes.indexOf(0, this.at / 8);
     if (end < 0) this.#need(this.bytes.length * 8 - this.at + 8);
     this.at = (end + 1) * 8;
+  }
+
+  /** Seven bits a byte, the least significant first; the highest bit says that more follow. Source: CTF 2, LEB128. */
+  #leb128(signed: boolean): bigint {
+    let value = 0n;
+    for (let shift = 0n; ; shift += 7n) {
+      this.#need(8);
+      const byte = this.bytes[this.at / 8] as number;
+      this.at += 8;
+      value |= BigInt(byte & 0x7f) << shift;
+      if (byte >= 0x80) {
+        if (shift >= 63n)
+          throw new MillraceError('MR_ERR_CTF_PACKET', { why: 'an integer of more than 64 bits' });
+        continue;
+      }
+      const sizeBits = Number(shift) + 7;
+      return signed ? BigInt.asIntN(Math.min(sizeBits, 64), value) : BigInt.asUintN(64, value);
+    }
   }
 
   #whole(sizeBits: number, byteOrder: ByteOrder): bigint {

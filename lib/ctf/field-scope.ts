@@ -9,10 +9,14 @@ import type { BitCursor } from './bit-cursor.ts';
 import {
   aligned,
   type EnumType,
+  type FieldPath,
   type FieldType,
   fixedSizeBits,
   type IntegerType,
+  integerOf,
   type Member,
+  type OptionalType,
+  type Range,
   type SequenceType,
   type VariantType,
 } from './field-types.ts';
@@ -69,7 +73,7 @@ export class ScopeWalker {
       return;
     }
     if (type.kind === 'integer' || type.kind === 'enum') {
-      const value = this.#cursor.integer(type.kind === 'enum' ? type.container : type);
+      const value = this.#cursor.integer(integerOf(type) as IntegerType);
       compound.seen.set(name, { value, type });
       if (role !== undefined) this.found[role] = value;
       return;
@@ -90,11 +94,14 @@ export class ScopeWalker {
     this.#cursor.align(type.alignBits);
     const size = fixedSizeBits(type);
     if (size !== undefined) this.#cursor.skip(size);
+    else if (type.kind === 'integer' || type.kind === 'enum')
+      this.#cursor.integer(integerOf(type) as IntegerType);
     else if (type.kind === 'string') this.#cursor.skipString();
     else if (type.kind === 'struct') this.#members(type.members, new Compound(compound));
     else if (type.kind === 'array') this.#elements(type.element, type.length, compound);
     else if (type.kind === 'sequence') this.#elements(type.element, this.#length(type, compound), compound);
     else if (type.kind === 'variant') this.#member(this.#option(type, compound), new Compound(compound));
+    else if (type.kind === 'optional' && this.#isThere(type, compound)) this.#pass(type.field, compound);
   }
 
   #elements(element: FieldType, length: number, compound: Compound): void {
@@ -116,24 +123,33 @@ export class ScopeWalker {
   #option({ tagPath, options }: VariantType, compound: Compound): Member {
     const { value, type } = this.#look(tagPath, compound);
     const labels = type.kind === 'enum' ? type.labels : [];
-    const selected = new Set(labels.filter((l) => l.low <= value && value <= l.high).map((l) => l.label));
-    const option = options.find(({ name }) => selected.has(name));
+    const selected = new Set(labels.filter((l) => lies(value, l)).map((l) => l.label));
+    const option = options.find(({ name, ranges }) =>
+      ranges === undefined ? selected.has(name) : ranges.some((range) => lies(value, range)),
+    );
     if (option === undefined) throw refused(`no option of a variant for tag ${value}`);
     return option;
   }
 
-  #look(path: readonly string[], compound: Compound): Exclude<Seen, Compound> {
+  #isThere({ selectorPath, ranges }: OptionalType, compound: Compound): boolean {
+    const { value } = this.#look(selectorPath, compound);
+    return ranges === undefined ? value !== 0n : ranges.some((range) => lies(value, range));
+  }
+
+  #look(path: FieldPath, compound: Compound): Exclude<Seen, Compound> {
     const text = path.join('.');
     const scope = scopeNames.find((name) => text.startsWith(name));
     const found =
-      scope === undefined
-        ? this.#relative(path, compound)
-        : descend(this.#scopes.get(scope), path.slice(scope.split('.').length - 1));
+      path[0] === null
+        ? from(compound, path.slice(1))
+        : scope === undefined
+          ? this.#relative(path, compound)
+          : descend(this.#scopes.get(scope), path.slice(scope.split('.').length - 1));
     if (found === undefined || found instanceof Compound) throw refused(`field ${text} is not there`);
     return found;
   }
 
-  #relative(path: readonly string[], compound: Compound): Seen | undefined {
+  #relative(path: FieldPath, compound: Compound): Seen | undefined {
     for (let at: Compound | undefined = compound; at !== undefined; at = at.parent)
       if (at.seen.has(path[0] as string)) return descend(at, path);
     return undefined;
@@ -147,10 +163,24 @@ export class ScopeWalker {
   }
 }
 
-function descend(from: Compound | undefined, path: readonly string[]): Seen | undefined {
+function descend(from: Compound | undefined, path: FieldPath): Seen | undefined {
   let at: Seen | undefined = from;
-  for (const word of path) at = at instanceof Compound ? at.seen.get(word) : undefined;
+  for (const word of path) at = at instanceof Compound && word !== null ? at.seen.get(word) : undefined;
   return at;
+}
+
+/** A path of CTF 2 from the structure around a field: null goes up. */
+function from(compound: Compound, path: FieldPath): Seen | undefined {
+  let at: Seen | undefined = compound;
+  for (const word of path) {
+    if (!(at instanceof Compound)) return undefined;
+    at = word === null ? at.parent : at.seen.get(word);
+  }
+  return at;
+}
+
+function lies(value: bigint, { low, high }: Range): boolean {
+  return low <= value && value <= high;
 }
 
 function refused(why: string): MillraceError {

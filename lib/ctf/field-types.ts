@@ -11,15 +11,29 @@ export interface IntegerType {
   byteOrder: ByteOrder;
   /** Base to show it in. */
   base: 2 | 8 | 10 | 16;
-  /** Set: eight bits of it are a character of a text array. */
-  encoding?: 'utf8' | 'ascii';
+  /** Set: eight bits of it are a part of a text array. */
+  encoding?: Encoding;
   /** Name of the clock that it shows. */
   clock?: string;
+  /** CTF 2: LEB128, of 64 bits at the most; `sizeBits` and `alignBits` are 64 and 8. */
+  leb128?: true;
+  /** CTF 2: false if it is 0. */
+  boolean?: true;
 }
+
+/** Of strings and text arrays; those of more bytes a unit are CTF 2. */
+export type Encoding = 'utf8' | 'ascii' | 'utf16le' | 'utf16be' | 'utf32le' | 'utf32be';
+
+/**
+ * Where the length of a sequence or the tag of a variant is found. CTF 1.8: words; the first ones may name a scope.
+ * CTF 2 with an origin: the same. CTF 2 without: null, for the structure around the field, then names and further
+ * nulls, which go up.
+ */
+export type FieldPath = readonly (string | null)[];
 
 export interface FloatType {
   kind: 'float';
-  sizeBits: 32 | 64;
+  sizeBits: 16 | 32 | 64;
   alignBits: number;
   byteOrder: ByteOrder;
 }
@@ -28,6 +42,8 @@ export interface FloatType {
 export interface StringType {
   kind: 'string';
   alignBits: 8;
+  /** Set where a character has more bytes than one: its NUL has them too. */
+  encoding?: Encoding;
 }
 
 export interface EnumType {
@@ -38,20 +54,33 @@ export interface EnumType {
   alignBits: number;
 }
 
-/** `name` as declared, leading underscore and all. */
+/** `name` as declared, leading underscore and all. `ranges`: of a variant's option, CTF 2; 1.8 goes by labels. */
 export interface Member {
   name: string;
   type: FieldType;
   role?: Role;
+  ranges?: readonly Range[];
 }
 
-export interface StructType {
+/** Both ends belong to it. */
+export interface Range {
+  low: bigint;
+  high: bigint;
+}
+
+/** What types that hold others have in common. */
+interface Named {
+  /** Underscores that the names inside lose because the type was used by name: two each time. Source: ctf, "Names". */
+  underscoresLost?: number;
+}
+
+export interface StructType extends Named {
   kind: 'struct';
   members: readonly Member[];
   alignBits: number;
 }
 
-export interface ArrayType {
+export interface ArrayType extends Named {
   kind: 'array';
   element: FieldType;
   length: number;
@@ -59,17 +88,26 @@ export interface ArrayType {
 }
 
 /** `lengthPath`: where the length is found, see `field-scope.ts`. */
-export interface SequenceType {
+export interface SequenceType extends Named {
   kind: 'sequence';
   element: FieldType;
-  lengthPath: readonly string[];
+  lengthPath: FieldPath;
   alignBits: number;
 }
 
-export interface VariantType {
+export interface VariantType extends Named {
   kind: 'variant';
-  tagPath: readonly string[];
+  tagPath: FieldPath;
   options: readonly Member[];
+  alignBits: 1;
+}
+
+/** CTF 2: a field that is there if the selector is true, or lies in one of the ranges. */
+export interface OptionalType {
+  kind: 'optional';
+  selectorPath: FieldPath;
+  ranges?: readonly Range[];
+  field: FieldType;
   alignBits: 1;
 }
 
@@ -81,7 +119,8 @@ export type FieldType =
   | StructType
   | ArrayType
   | SequenceType
-  | VariantType;
+  | VariantType
+  | OptionalType;
 
 /** The integer that a type is read as: itself, or the container of an enumeration. */
 export function integerOf(type: FieldType): IntegerType | undefined {
@@ -107,10 +146,11 @@ export function fixedSizeBits(type: FieldType): number | undefined {
 function measure(type: FieldType): number | undefined {
   switch (type.kind) {
     case 'integer':
+      return type.leb128 ? undefined : type.sizeBits;
     case 'float':
       return type.sizeBits;
     case 'enum':
-      return type.container.sizeBits;
+      return fixedSizeBits(type.container);
     case 'array': {
       const size = fixedSizeBits(type.element);
       if (size === undefined) return undefined;
@@ -128,6 +168,7 @@ function measure(type: FieldType): number | undefined {
     case 'string':
     case 'sequence':
     case 'variant':
+    case 'optional':
       return undefined;
   }
 }

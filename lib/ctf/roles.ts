@@ -14,11 +14,17 @@ export type Role =
   | 'timestampBeginCycles'
   | 'timestampEndCycles'
   | 'eventsDiscarded'
-  | 'packetSeqNum';
+  | 'packetSeqNum'
+  | 'eventId'
+  | 'timestampCycles';
 
-export type PacketScope = 'packetHeader' | 'packetContext';
+/** Parts of a packet whose members may have a role. */
+export type RoleScope = 'packetHeader' | 'packetContext' | 'eventHeader';
 
-type Table = Readonly<Record<PacketScope, ReadonlyMap<string, Role>>>;
+/** All parts of a packet. */
+export type ScopeName = RoleScope | 'eventCommonContext' | 'eventContext' | 'eventPayload';
+
+type Table = Readonly<Record<RoleScope, ReadonlyMap<string, Role>>>;
 
 /** Names of members, CTF 1.8. */
 export const rolesByName: Table = {
@@ -35,6 +41,11 @@ export const rolesByName: Table = {
     ['timestamp_end', 'timestampEndCycles'],
     ['events_discarded', 'eventsDiscarded'],
     ['packet_seq_num', 'packetSeqNum'],
+  ]),
+  // `id` at any depth: the last one that is decoded counts.
+  eventHeader: new Map<string, Role>([
+    ['id', 'eventId'],
+    ['timestamp', 'timestampCycles'],
   ]),
 };
 
@@ -54,13 +65,26 @@ export const rolesOfCtf2: Table = {
     ['discarded-event-record-counter-snapshot', 'eventsDiscarded'],
     ['packet-sequence-number', 'packetSeqNum'],
   ]),
+  eventHeader: new Map<string, Role>([
+    ['event-record-class-id', 'eventId'],
+    ['default-clock-timestamp', 'timestampCycles'],
+  ]),
 };
+
+/** Roles of members that show the time. */
+export const clockRoles: ReadonlySet<Role> = new Set<Role>([
+  'timestampBeginCycles',
+  'timestampEndCycles',
+  'timestampCycles',
+]);
 
 /** Whether a member of this type, the `index`th of its structure, can have the role. */
 export function fitsRole(role: Role, type: FieldType, index: number): boolean {
   if (role === 'uuid') return type.kind === 'array' && type.length === 16 && isByte(type.element);
   const integer = integerOf(type);
-  if (integer === undefined || integer.signed) return false;
+  if (integer === undefined) return false;
+  // A signed time is no error; it never moves the clock.
+  if (integer.signed) return role === 'timestampCycles';
   return role !== 'magic' || (index === 0 && integer.sizeBits === 32);
 }
 

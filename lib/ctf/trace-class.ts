@@ -1,11 +1,37 @@
-/** What metadata says of a trace, as far as its packets are concerned; the same for CTF 1.8 and CTF 2. */
+/** What metadata says of a trace; the same for CTF 1.8 and CTF 2. */
 import type { StructType } from './field-types.ts';
+
+export interface ClockClass {
+  name: string;
+  frequencyHz: bigint;
+  /** What it showed at its origin: whole seconds and cycles, together. */
+  offsetSeconds: bigint;
+  offsetCycles: bigint;
+  /** Its origin is 1970-01-01T00:00:00Z. */
+  isAbsolute: boolean;
+  /** As text in lower case: clocks of one UUID show the same time. */
+  uuid: string | undefined;
+  description: string | undefined;
+}
+
+export interface EventClass {
+  id: bigint;
+  name: string;
+  /** 0 (emergency) to 14 (debug). */
+  logLevel: number | undefined;
+  emfUri: string | undefined;
+  context: StructType | undefined;
+  payload: StructType | undefined;
+}
 
 export interface StreamClass {
   id: bigint;
   packetContext: StructType | undefined;
-  /** Whether events begin with a header. */
-  hasEventHeader: boolean;
+  eventHeader: StructType | undefined;
+  /** Of every event of the stream. */
+  eventContext: StructType | undefined;
+  /** By id; empty where only packets were asked for. */
+  events: ReadonlyMap<bigint, EventClass>;
 }
 
 export interface TraceClass {
@@ -15,6 +41,8 @@ export interface TraceClass {
   packetHeader: StructType | undefined;
   /** By id. */
   streams: ReadonlyMap<bigint, StreamClass>;
+  /** By name. */
+  clocks: ReadonlyMap<string, ClockClass>;
   /** Facts of the producer, by name. */
   environment: ReadonlyMap<string, bigint | string>;
 }

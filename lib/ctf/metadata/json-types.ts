@@ -1,19 +1,25 @@
-/**
- * Field classes of CTF 2 that headers and contexts of packets are made of. Source: ctf, "Field classes". What no
- * tracer puts there (blobs and strings of variable length, LEB128, optional fields, variants) is refused by name.
- */
+/** Field classes of CTF 2. Source: ctf, "Field classes", "Roles". */
 import type { MillraceError } from '../../errors.ts';
 import { limits } from '../../limits.ts';
-import type { ArrayType, FieldType, IntegerType, Member, StructType } from '../field-types.ts';
-import { fitsRole, type PacketScope, type Role, rolesOfCtf2 } from '../roles.ts';
+import type {
+  Encoding,
+  EnumType,
+  FieldPath,
+  FieldType,
+  FloatType,
+  IntegerType,
+  Member,
+  Range,
+  StructType,
+} from '../field-types.ts';
+import { clockRoles, fitsRole, type Role, rolesOfCtf2, type ScopeName } from '../roles.ts';
+import { integerOf, isObject, type JsonObject, wholeOf, wordOf } from './json-values.ts';
 import { quoted } from './lexer.ts';
 
-/** An object of JSON: members are looked at before they are believed. */
-export type JsonObject = Readonly<Record<string, unknown>>;
-
-/** Whether a JSON value is an object. */
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+/** Where a field class stands. `clock`: the default clock of the stream. */
+export interface JsonScope {
+  scope: ScopeName;
+  clock?: string | undefined;
 }
 
 const byte: IntegerType = {
@@ -23,6 +29,24 @@ const byte: IntegerType = {
   signed: false,
   byteOrder: 'little',
   base: 10,
+};
+
+const encodings: Readonly<Record<string, Encoding>> = {
+  'utf-8': 'utf8',
+  'utf-16le': 'utf16le',
+  'utf-16be': 'utf16be',
+  'utf-32le': 'utf32le',
+  'utf-32be': 'utf32be',
+};
+
+/** A scope's name as a path begins with it, for both versions of the format. */
+const origins: Readonly<Record<string, readonly string[]>> = {
+  'packet-header': ['trace', 'packet', 'header'],
+  'packet-context': ['stream', 'packet', 'context'],
+  'event-record-header': ['stream', 'event', 'header'],
+  'event-record-common-context': ['stream', 'event', 'context'],
+  'event-record-specific-context': ['event', 'context'],
+  'event-record-payload': ['event', 'fields'],
 };
 
 /** Field classes by name, and types from them. Errors: what `error` makes. */
@@ -42,11 +66,19 @@ export class JsonTypes {
     this.#aliases.set(name, this.#resolve(fieldClass));
   }
 
+  /** The structure of a scope, where there is one. */
+  structOf(fieldClass: unknown, place: JsonScope): StructType | undefined {
+    if (fieldClass === undefined) return undefined;
+    const type = this.typeOf(fieldClass, place);
+    if (type.kind !== 'struct') throw this.#error(`the ${place.scope} is no structure`);
+    return type;
+  }
+
   /** The type of a field class as it stands in a scope. */
-  typeOf(fieldClass: unknown, scope: PacketScope): FieldType {
+  typeOf(fieldClass: unknown, place: JsonScope): FieldType {
     this.#depth += 1;
     if (this.#depth > limits.metadataDepth) throw this.#error(`nested deeper than ${limits.metadataDepth}`);
-    const type = this.#spelledOut(this.#object(this.#resolve(fieldClass)), scope);
+    const type = this.#spelledOut(this.#object(this.#resolve(fieldClass)), place);
     this.#depth -= 1;
     return type;
   }
@@ -57,91 +89,210 @@ export class JsonTypes {
     return this.#aliases.get(fieldClass);
   }
 
-  #spelledOut(fieldClass: JsonObject, scope: PacketScope): FieldType {
-    const type = String(fieldClass.type);
+  #spelledOut(given: JsonObject, place: JsonScope): FieldType {
+    const type = String(given.type);
     switch (type) {
       case 'fixed-length-bit-array':
       case 'fixed-length-bit-map':
+        return { ...this.#integer(given, false), base: 16 };
       case 'fixed-length-boolean':
+        return { ...this.#integer(given, false), boolean: true };
       case 'fixed-length-unsigned-integer':
-      case 'fixed-length-floating-point-number':
       case 'fixed-length-signed-integer':
-        return this.#integer(fieldClass, type === 'fixed-length-signed-integer');
-      case 'null-terminated-string':
-        return { kind: 'string', alignBits: 8 };
+        return this.#mapped(given, this.#integer(given, type === 'fixed-length-signed-integer'));
+      case 'variable-length-unsigned-integer':
+      case 'variable-length-signed-integer':
+        return this.#mapped(given, {
+          ...byte,
+          sizeBits: 64,
+          signed: type === 'variable-length-signed-integer',
+          base: this.#base(given),
+          leb128: true,
+        });
+      case 'fixed-length-floating-point-number':
+        return this.#float(given);
+      case 'null-terminated-string': {
+        const encoding = this.#encoding(given);
+        return { kind: 'string', alignBits: 8, ...(encoding !== 'utf8' && { encoding }) };
+      }
       case 'static-length-string':
+        return this.#array({ ...byte, encoding: this.#encoding(given) }, given);
+      case 'dynamic-length-string':
+        return this.#sequence({ ...byte, encoding: this.#encoding(given) }, given);
       case 'static-length-blob':
-        return this.#array(byte, fieldClass);
+        return this.#array({ ...byte, base: 16 }, given);
+      case 'dynamic-length-blob':
+        return this.#sequence({ ...byte, base: 16 }, given);
       case 'static-length-array':
-        return this.#array(this.typeOf(fieldClass['element-field-class'], scope), fieldClass);
+        return this.#array(this.typeOf(given['element-field-class'], place), given);
+      case 'dynamic-length-array':
+        return this.#sequence(this.typeOf(given['element-field-class'], place), given);
       case 'structure':
-        return this.#struct(fieldClass, scope);
+        return this.#struct(given, place);
+      case 'variant':
+        return {
+          kind: 'variant',
+          tagPath: this.#path(given['selector-field-location']),
+          options: this.#list(given.options).map((option, i) => this.#option(option, i, place)),
+          alignBits: 1,
+        };
+      case 'optional': {
+        const ranges = given['selector-field-ranges'];
+        return {
+          kind: 'optional',
+          selectorPath: this.#path(given['selector-field-location']),
+          ...(ranges !== undefined && { ranges: this.#ranges(ranges) }),
+          field: this.typeOf(given['field-class'], place),
+          alignBits: 1,
+        };
+      }
       default:
-        throw this.#error(`field class ${quoted(type)} is not known in a packet's header or context`);
+        throw this.#error(`field class ${quoted(type)} is not known`);
     }
   }
 
-  #integer(fieldClass: JsonObject, signed: boolean): IntegerType {
-    const byteOrder = { 'big-endian': 'big', 'little-endian': 'little' } as const;
-    const order = fieldClass['byte-order'];
-    if (order !== 'big-endian' && order !== 'little-endian')
-      throw this.#error('an integer without a byte order');
-    const usual = order === 'little-endian' ? 'first-to-last' : 'last-to-first';
-    if ((fieldClass['bit-order'] ?? usual) !== usual) throw this.#error('bits in an order that is not known');
+  #integer(given: JsonObject, signed: boolean): IntegerType {
     return {
       kind: 'integer',
-      sizeBits: this.#whole(fieldClass, 'length', 1, 64),
-      alignBits: this.#alignment(fieldClass, 'alignment'),
+      sizeBits: this.#whole(given, 'length', 1, 64),
+      alignBits: this.#alignment(given, 'alignment'),
       signed,
-      byteOrder: byteOrder[order],
-      base: 10,
+      byteOrder: this.#byteOrder(given),
+      base: this.#base(given),
     };
   }
 
-  #array(element: FieldType, fieldClass: JsonObject): ArrayType {
-    const length = this.#whole(fieldClass, 'length', 0, Number.MAX_SAFE_INTEGER);
-    const alignBits = Math.max(element.alignBits, this.#alignment(fieldClass, 'minimum-alignment'));
-    return { kind: 'array', element, length, alignBits };
+  #byteOrder(given: JsonObject): 'little' | 'big' {
+    const order = given['byte-order'];
+    if (order !== 'big-endian' && order !== 'little-endian')
+      throw this.#error('a number without a byte order');
+    const usual = order === 'little-endian' ? 'first-to-last' : 'last-to-first';
+    if ((given['bit-order'] ?? usual) !== usual) throw this.#error('bits in an order that is not known');
+    return order === 'big-endian' ? 'big' : 'little';
   }
 
-  #struct(fieldClass: JsonObject, scope: PacketScope): StructType {
-    const given = fieldClass['member-classes'] ?? [];
-    if (!Array.isArray(given)) throw this.#error('the members of a structure are no list');
-    const members = given.map((member: unknown, index): Member => {
-      const { name, 'field-class': inner } = this.#object(member);
-      const resolved = this.#object(this.#resolve(inner));
-      const type = this.typeOf(resolved, scope);
-      const role = this.#role(resolved.roles, scope);
-      if (role !== undefined && !fitsRole(role, type, index))
-        throw this.#error(`${quoted(String(name))} has not the type that its role needs`);
-      return { name: String(name), type, ...(role && { role }) };
+  #base(given: JsonObject): IntegerType['base'] {
+    const base = given['preferred-display-base'] ?? 10;
+    if (base !== 2 && base !== 8 && base !== 10 && base !== 16)
+      throw this.#error(`preferred-display-base is ${quoted(wordOf(base))}`);
+    return base;
+  }
+
+  #float(given: JsonObject): FloatType {
+    const sizeBits = given.length;
+    if (sizeBits !== 16 && sizeBits !== 32 && sizeBits !== 64)
+      throw this.#error(`floating point numbers of ${quoted(String(sizeBits))} bits`);
+    const alignBits = this.#alignment(given, 'alignment');
+    return { kind: 'float', sizeBits, alignBits, byteOrder: this.#byteOrder(given) };
+  }
+
+  #mapped(given: JsonObject, container: IntegerType): IntegerType | EnumType {
+    const { mappings } = given;
+    if (mappings === undefined) return container;
+    const labels = Object.entries(this.#object(mappings)).flatMap(([label, ranges]) =>
+      this.#ranges(ranges).map((range) => ({ label, ...range })),
+    );
+    return { kind: 'enum', container, labels, alignBits: container.alignBits };
+  }
+
+  #ranges(given: unknown): Range[] {
+    return this.#list(given).map((pair) => {
+      const [low, high] = this.#list(pair).map(integerOf);
+      if (low === undefined || high === undefined || high < low) throw this.#error('a range that is none');
+      return { low, high };
     });
-    const least = this.#alignment(fieldClass, 'minimum-alignment');
+  }
+
+  #encoding(given: JsonObject): Encoding {
+    const word = wordOf(given.encoding ?? 'utf-8');
+    const encoding = Object.hasOwn(encodings, word) ? encodings[word] : undefined;
+    if (encoding === undefined) throw this.#error(`encoding ${quoted(word)} is not known`);
+    return encoding;
+  }
+
+  #array(element: FieldType, given: JsonObject): FieldType {
+    const length = this.#whole(given, 'length', 0, Number.MAX_SAFE_INTEGER);
+    return { kind: 'array', element, length, alignBits: this.#arrayAlignment(element, given) };
+  }
+
+  #sequence(element: FieldType, given: JsonObject): FieldType {
+    const lengthPath = this.#path(given['length-field-location']);
+    return { kind: 'sequence', element, lengthPath, alignBits: this.#arrayAlignment(element, given) };
+  }
+
+  #arrayAlignment(element: FieldType, given: JsonObject): number {
+    return Math.max(element.alignBits, this.#alignment(given, 'minimum-alignment'));
+  }
+
+  #path(location: unknown): FieldPath {
+    const { origin, path } = this.#object(location);
+    const words = this.#list(path);
+    if (!words.every((word) => typeof word === 'string' || word === null))
+      throw this.#error('the path to a field is no list of names');
+    const steps = words as FieldPath;
+    if (origin === undefined) return [null, ...steps];
+    const word = wordOf(origin);
+    const start = Object.hasOwn(origins, word) ? origins[word] : undefined;
+    if (start === undefined) throw this.#error(`origin ${quoted(word)} is not known`);
+    return [...start, ...steps];
+  }
+
+  #struct(given: JsonObject, place: JsonScope): StructType {
+    const members = this.#list(given['member-classes'] ?? []).map((member, index) => {
+      const { name, 'field-class': inner } = this.#object(member);
+      return this.#member(String(name), inner, index, place);
+    });
+    const least = this.#alignment(given, 'minimum-alignment');
     const alignBits = members.reduce((most, { type }) => Math.max(most, type.alignBits), least);
     return { kind: 'struct', members, alignBits };
   }
 
-  #role(roles: unknown, scope: PacketScope): Role | undefined {
-    if (!Array.isArray(roles)) return undefined;
-    return roles.map((role) => rolesOfCtf2[scope].get(String(role))).find((role) => role !== undefined);
+  #option(option: unknown, index: number, place: JsonScope): Member {
+    const given = this.#object(option);
+    const member = this.#member(wordOf(given.name ?? index), given['field-class'], index, place);
+    return { ...member, ranges: this.#ranges(given['selector-field-ranges']) };
   }
 
-  #alignment(fieldClass: JsonObject, name: string): number {
-    if (fieldClass[name] === undefined) return 1;
-    const bits = this.#whole(fieldClass, name, 1, 2 ** 30);
+  #member(name: string, fieldClass: unknown, index: number, place: JsonScope): Member {
+    const resolved = this.#object(this.#resolve(fieldClass));
+    const type = this.typeOf(resolved, place);
+    const role = this.#role(resolved.roles, place.scope);
+    if (role === undefined) return { name, type };
+    if (!fitsRole(role, type, index))
+      throw this.#error(`${quoted(name)} has not the type that its role needs`);
+    return { name, role, type: withClock(type, role, place.clock) };
+  }
+
+  #role(roles: unknown, scope: ScopeName): Role | undefined {
+    if (!Array.isArray(roles) || !Object.hasOwn(rolesOfCtf2, scope)) return undefined;
+    const known = rolesOfCtf2[scope as keyof typeof rolesOfCtf2];
+    return roles.map((role) => known.get(String(role))).find((role) => role !== undefined);
+  }
+
+  #alignment(given: JsonObject, name: string): number {
+    if (given[name] === undefined) return 1;
+    const bits = this.#whole(given, name, 1, 2 ** 30);
     if (!Number.isInteger(Math.log2(bits))) throw this.#error(`${name} ${bits} is no power of two`);
     return bits;
   }
 
-  #whole(fieldClass: JsonObject, name: string, least: number, most: number): number {
-    const value = fieldClass[name];
-    if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most)
-      throw this.#error(`${name} is ${quoted(String(value))}, not a whole number from ${least} to ${most}`);
-    return value;
+  #whole(given: JsonObject, name: string, least: number, most: number): number {
+    return wholeOf(given[name], name, least, most, this.#error);
   }
 
   #object(value: unknown): JsonObject {
     if (!isObject(value)) throw this.#error('a field class that is no object');
     return value;
   }
+
+  #list(value: unknown): readonly unknown[] {
+    if (!Array.isArray(value)) throw this.#error('no list where there must be one');
+    return value;
+  }
+}
+
+function withClock(type: FieldType, role: Role, clock: string | undefined): FieldType {
+  if (clock === undefined || !clockRoles.has(role)) return type;
+  if (type.kind === 'integer') return { ...type, clock };
+  return type.kind === 'enum' ? { ...type, container: { ...type.container, clock } } : type;
 }

@@ -4,6 +4,7 @@
  */
 import { type MillraceError, printable } from '../../errors.ts';
 import { limits } from '../../limits.ts';
+import { textOfBytes } from '../byte-text.ts';
 import { metadataError } from './metadata-text.ts';
 
 /** `at`: offset of the token's first character. `text`: as written; of a string its value, in Unicode. */
@@ -131,7 +132,7 @@ export class Lexer {
       end += sequence[0].length;
     }
     this.#at = end + 1;
-    return { kind: 'string', text: Buffer.from(bytes.join(''), 'latin1').toString(), at };
+    return { kind: 'string', text: textOfBytes(bytes.join('')), at };
   }
 
   #long(at: number, end: number): MillraceError {

@@ -1,6 +1,7 @@
 /**
- * A recursive-descent parser of TSDL: one method a rule of the grammar. Source: ctf, "TSDL: grammar". Whether a word
- * names a type shows in its place: it does where no word of the declaration has named one yet.
+ * A recursive-descent parser of TSDL: one method a rule of the grammar, which README.md beside this file spells out.
+ * Source: ctf, "TSDL: grammar". Whether a word names a type shows in its place: it does where no word of the
+ * declaration has named one yet.
  */
 import { limits } from '../../limits.ts';
 import type {
@@ -22,19 +23,19 @@ const basicTypes = new Set(
 );
 
 /**
- * The items of a metadata text, one after the other: nothing of those that the caller drops is kept. What is not an
- * event counts towards `limits.metadataTokens`. `text`: Latin-1.
+ * The items of a metadata text, one after the other: nothing of those that the caller drops is kept. What the caller
+ * keeps counts towards `limits.metadataTokens`: everything, or everything but events. `text`: Latin-1.
  * Errors: MR_ERR_CTF_METADATA, with line and column.
  */
-export function* parseTsdl(text: string): Generator<Item, void> {
+export function* parseTsdl(text: string, keepsEvents = false): Generator<Item, void> {
   const parser = new Parser(text);
   for (;;) {
     const { taken } = parser;
     const item = parser.item();
     if (item === undefined) return;
     yield item;
-    // There may be any number of events: nobody keeps them.
-    if (item.kind === 'block' && item.block === 'event') parser.taken = taken;
+    // There may be any number of events where nobody keeps them.
+    if (!keepsEvents && item.kind === 'block' && item.block === 'event') parser.taken = taken;
   }
 }
 

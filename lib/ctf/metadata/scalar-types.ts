@@ -7,7 +7,7 @@ import type { Attribute, Expression, TypeSpecifier } from './syntax.ts';
 /** What scalars need to know of their trace. */
 export interface TraceFacts {
   byteOrder: ByteOrder;
-  clocks: ReadonlySet<string>;
+  clocks: { has(name: string): boolean };
   environment: ReadonlyMap<string, bigint | string>;
   error(at: number, why: string): MillraceError;
 }
@@ -90,6 +90,11 @@ function byteOrderOf(attributes: Map<string, Attribute>, trace: TraceFacts): Byt
 /** `be` or `le`, or undefined for any other word: a trace must say it. */
 export function traceByteOrder(value: Expression): ByteOrder | undefined {
   return byteOrders.get(wordOf(value));
+}
+
+/** Undefined for any word that is neither true nor false. */
+export function truthOf(value: Expression): boolean | undefined {
+  return truths.get(wordOf(value));
 }
 
 /** A power of two; `fallback` where nothing is said. Errors: MR_ERR_CTF_METADATA. */

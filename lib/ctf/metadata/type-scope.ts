@@ -11,6 +11,16 @@ import type { Declarator, Expression, Item, Statement, TypeSpecifier } from './s
 type Named = FieldType | Omit<VariantType, 'tagPath'>;
 type Space = 'alias' | 'struct' | 'variant' | 'enum';
 
+/** A type as it is where its name stands for it. Source: ctf, "Names". */
+function used(type: Named): Named {
+  if (!isCompound(type)) return type;
+  return { ...type, underscoresLost: ((type as StructType).underscoresLost ?? 0) + 2 } as Named;
+}
+
+function isCompound({ kind }: Named): boolean {
+  return kind === 'struct' || kind === 'variant' || kind === 'array' || kind === 'sequence';
+}
+
 /** One scope. Errors of all methods: MR_ERR_CTF_METADATA. */
 export class TypeScope {
   readonly #trace: TraceFacts;
@@ -43,11 +53,11 @@ export class TypeScope {
   /** The type of a declaration. */
   typeOf(specifier: TypeSpecifier, declarator: Declarator): FieldType {
     // Pointers have names of their own: `const char *`.
-    if (specifier.kind === 'named' && declarator.pointers.length > 0)
-      return this.#declared(this.#alias([...specifier.words, ...declarator.pointers], specifier.at), {
-        ...declarator,
-        pointers: [],
-      });
+    if (specifier.kind === 'named' && declarator.pointers.length > 0) {
+      const type = this.#alias([...specifier.words, ...declarator.pointers], specifier.at);
+      const shown: FieldType = type.kind === 'integer' ? { ...type, base: 16 } : type;
+      return this.#declared(shown, { ...declarator, pointers: [] });
+    }
     return this.#declared(this.#typeOf(specifier), declarator);
   }
 
@@ -83,8 +93,7 @@ export class TypeScope {
 
   #alias(words: readonly string[], at: number): FieldType {
     const name = words.join(' ').replace(/\b_Bool\b/g, 'bool');
-    const found = this.#find('alias', name, at);
-    return found as FieldType;
+    return used(this.#find('alias', name, at)) as FieldType;
   }
 
   /** A compound, under its name as well if it has one. */
@@ -92,7 +101,7 @@ export class TypeScope {
     if (specifier.kind === 'named' || specifier.kind === 'scalar') return this.#typeOf(specifier);
     const { kind, name, at } = specifier;
     const type = this.#compound(specifier);
-    if (type === undefined) return this.#find(kind, name as string, at);
+    if (type === undefined) return used(this.#find(kind, name as string, at));
     if (name !== undefined) this.#define(kind, name, type, at);
     return type;
   }
@@ -151,7 +160,9 @@ export class TypeScope {
       const { low, high } = range ?? { low: next, high: next };
       if (high < low) throw this.#trace.error(at, `label ${quoted(label)} ends before it begins`);
       next = high + 1n;
-      return { label, low, high };
+      const wrap = (value: bigint) =>
+        container.signed ? BigInt.asIntN(64, value) : BigInt.asUintN(64, value);
+      return { label, low: wrap(low), high: wrap(high) };
     });
     return {
       kind: 'enum',

@@ -67,7 +67,7 @@ test('CTF 2: what is wrong or not known is said, with the line of the fragment',
   t.regex(refusal(preamble, stream({ ...u32, length: 65 })), /length is "65"/);
   t.regex(refusal(preamble, stream({ ...u32, alignment: 3 })), /alignment 3 is no power of two/);
   t.regex(refusal(preamble, stream({ ...u32, 'bit-order': 'first-to-last' })), /bits in an order/);
-  t.regex(refusal(preamble, stream({ type: 'dynamic-length-blob' })), /"dynamic-length-blob" is not known/);
+  t.regex(refusal(preamble, stream({ type: 'novelty' })), /field class "novelty" is not known/);
   t.regex(
     refusal(
       preamble,

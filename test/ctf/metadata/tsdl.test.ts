@@ -89,7 +89,7 @@ test('tsdl: what counts is independent of the order of blocks', (t) => {
     clock { name = late; freq = 1000; };
     env { hostname = "h\\x41\\101\\""; n = 3; n = 4; domain = a.b; };`);
   t.deepEqual(trace.uuid, hex('2a6422d06cee11e08c08cb07d7b3a564'));
-  t.like(trace.streams.get(7n), { hasEventHeader: true });
+  t.like(trace.streams.get(7n)?.eventHeader, { kind: 'struct', members: [{ name: 'id', role: 'eventId' }] });
   t.deepEqual(
     [...trace.environment],
     [
