@@ -116,6 +116,8 @@ const rows = {
   MR_ERR_CTF_MAGIC: { scope: 'stream', text: 'packet begins with {got}, not with the magic number c1fc1fc1' },
   MR_ERR_CTF_STREAM_CLASS: { scope: 'stream', text: 'packet belongs to stream class {got}: {why}' },
   MR_ERR_CTF_PACKET: { scope: 'stream', text: 'packet: {why}' },
+  MR_ERR_CTF_LAYOUT: { scope: 'stream', text: 'metadata, {where}: {why}' },
+  MR_ERR_CTF_EVENT: { scope: 'stream', text: 'event at bit {bit} of its packet: {why}' },
   // relay
   MR_ERR_RELAY_COMMAND: { scope: 'connection', ret: relayRet.unknown, text: 'unknown command {command}' },
   MR_ERR_RELAY_STATE: { scope: 'connection', text: '{command} needs {expected}' },
@@ -198,6 +200,11 @@ const rows = {
   // viewers
   MR_ERR_VIEWER_CONNECT: { scope: 'connection', text: 'cannot serve this viewer: {why}' },
   MR_ERR_VIEWER_CEILING: { scope: 'connection', text: '{what}: {got}, at most {expected}' },
+  // viewer
+  MR_ERR_VIEW_INPUT: { scope: 'pipeline', text: '{path}: {why}' },
+  MR_ERR_VIEW_PACKET: { scope: 'pipeline', text: '{path}: packet at byte {offset}: {why}' },
+  MR_ERR_VIEW_CLOCK: { scope: 'pipeline', text: '{path}: {why}' },
+  MR_ERR_VIEW_RANGE: { scope: 'pipeline', text: 'time range: {why}' },
   // capture
   MR_ERR_CAPTURE_MISMATCH: {
     scope: 'pipeline',

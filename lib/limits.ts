@@ -45,6 +45,12 @@ export const limits = {
   packetHeaderBytes: 1_048_576,
   /** Fields of them, elements of arrays counted one by one where they cannot be skipped together. */
   packetHeaderFields: 65_536,
+  /** Fields of all events of a trace, types spelled out wherever they are used. */
+  layoutFields: 262_144,
+  /** Fields of one event, or elements of an array in it, that may take no bits. */
+  emptyElements: 65_536,
+  /** Text of one event, bytes. */
+  eventTextBytes: 67_108_864,
   /** Size of a slab: one socket read at the most. */
   slabBytes: 1_048_576,
   /** Slabs of the whole process: bounds the bytes in flight. */
