@@ -4,11 +4,12 @@ import { pipe } from './commands/pipe.ts';
 import { relay } from './commands/relay.ts';
 import { status } from './commands/status.ts';
 import { verify } from './commands/verify.ts';
+import { view } from './commands/view.ts';
 import type { Command, Context } from './context.ts';
 import { isUsageError, usageError } from './usage.ts';
 
 /** Every command of the program. */
-export const commands: readonly Command[] = [relay, pipe, status, ctl, verify];
+export const commands: readonly Command[] = [relay, pipe, view, status, ctl, verify];
 
 /** Runs the command that `context.argv` names. Resolves to the exit status, never rejects. */
 export async function main(context: Context): Promise<number> {

@@ -33,6 +33,7 @@ export type * from './relay/options.ts';
 export { createRelay } from './relay/server.ts';
 export { type Level, type Told, tell, toldChannel } from './telemetry.ts';
 export { version } from './version.ts';
+export type * from './viewer/index.ts';
 
 /** Recording and replaying conversations. A relay that only serves does not wait for this to load. */
 export const loadCapture = () => import('./capture/index.ts');
@@ -45,3 +46,5 @@ export const loadVerify = () => import('./disk/verify/index.ts');
 
 /** Pipes between two addresses; likewise. */
 export const loadPipe = () => import('./pipe.ts');
+/** Reading traces; likewise. */
+export const loadViewer = () => import('./viewer/index.ts');

@@ -1,0 +1,84 @@
+import { createWriteStream } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Writable } from 'node:stream';
+import { loadViewer, type ViewOptions } from '../../lib/index.ts';
+import type { Command, Context } from '../context.ts';
+import { helpText } from '../help.ts';
+import { applyOption, parseOptions } from '../options.ts';
+import { usageError } from '../usage.ts';
+import { viewOptionTable } from '../view/option-table.ts';
+import { fieldsOf, namesOf, type ViewSettings, viewDefaults } from '../view/settings.ts';
+import { isColorful } from '../view/terminal.ts';
+import { rangeOf } from '../view/time-bounds.ts';
+
+/** Events of traces, as babeltrace2 prints them. */
+export const view: Command = {
+  name: 'view',
+  summary: 'print the events of traces, as babeltrace2 does',
+  help: () =>
+    `usage: millrace view [OPTION]... SOURCE...\n\n${helpText(viewOptionTable)}\nSOURCE: a directory that holds traces, at any depth.\nExit status: 0 done, 1 failed, 2 wrong usage.\n`,
+  run,
+};
+
+async function run(context: Context): Promise<number> {
+  const settings = viewDefaults();
+  const { given, operands } = parseOptions(viewOptionTable, context.argv);
+  for (const each of given) applyOption(each, settings);
+  if (settings.help) {
+    context.stdout.write(view.help());
+    return 0;
+  }
+  if (operands.length === 0) throw usageError('no source, see millrace view --help');
+  const sink =
+    settings.file === undefined ? undefined : createWriteStream(resolve(context.cwd, settings.file));
+  const reset = sink === undefined && isColorful(context);
+  try {
+    await viewDirectories(context, settings, operands, sink ?? context.stdout, reset);
+    if (reset) context.stdout.write('\x1b[0m');
+    return 0;
+  } catch (error) {
+    // A reader that went away has seen enough.
+    if ((error as NodeJS.ErrnoException).code === 'EPIPE') return 1;
+    throw error;
+  } finally {
+    if (sink !== undefined) await new Promise<void>((done) => sink.end(() => done()));
+  }
+}
+
+async function viewDirectories(
+  context: Context,
+  settings: ViewSettings,
+  inputs: readonly string[],
+  out: Writable,
+  colorful: boolean,
+): Promise<void> {
+  const { lossText, NoFormat, TextFormat, TimeText, view: viewTraces } = await loadViewer();
+  const warn = (line: string) => void context.stderr.write(`${line}\n`);
+  const color = colorful && settings.color !== 'never';
+  const clock = { form: settings.clockForm, gmt: settings.gmt };
+  const time = new TimeText(clock, warn);
+  const style = {
+    names: namesOf(settings.names),
+    fields: fieldsOf(settings.fields),
+    color,
+    delta: settings.delta,
+    clock,
+  };
+  const { begin, end } = settings;
+  const options: ViewOptions = {
+    inputs: inputs.map((input) => resolve(context.cwd, input)),
+    format: settings.format === 'none' ? new NoFormat() : new TextFormat(style, time),
+    ...(settings.format === 'none' && { wants: () => false }),
+    ...((begin ?? end) && { range: (first) => rangeOf(begin, end, settings.gmt, first) }),
+    intersection: settings.intersection,
+    clockOffset: { seconds: settings.offsetSeconds, ns: settings.offsetNs },
+    forceCorrelate: settings.forceCorrelate,
+    lost: (loss, stream) => {
+      if (settings.format === 'text') warn(lossText(loss, stream, time, color));
+    },
+    // A stream may keep what it was given; the lines are only lent.
+    write: (lines) =>
+      new Promise((done, fail) => out.write(Buffer.from(lines), (error) => (error ? fail(error) : done()))),
+  };
+  await viewTraces(options);
+}

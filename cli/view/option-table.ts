@@ -1,0 +1,199 @@
+/** The options of `millrace view`: those of babeltrace2 that act on text, and our own. */
+import { helpOption } from '../common-options.ts';
+import type { Option } from '../options.ts';
+import { parseWord } from '../options.ts';
+import { usageError } from '../usage.ts';
+import { fieldWords, nameWords, type ViewSettings, wordsOf } from './settings.ts';
+import { parseTimeBound, parseTimeRange } from './time-bounds.ts';
+
+const text = 'Text';
+const time = 'Time';
+const selection = 'Selection';
+const output = 'Output';
+
+function clockForm(name: string, form: ViewSettings['clockForm'], help: string): Option<ViewSettings> {
+  const weight = ['time', 'date', 'seconds', 'cycles'];
+  return {
+    name,
+    section: time,
+    help,
+    // Cycles win over seconds, seconds over the date, whatever comes first.
+    set: (settings, on) => {
+      if (on && weight.indexOf(form) > weight.indexOf(settings.clockForm)) settings.clockForm = form;
+    },
+  };
+}
+
+function setBegin(settings: ViewSettings, bound: ViewSettings['begin']): void {
+  if (settings.begin !== undefined) throw usageError('the beginning of the time range was given before');
+  settings.begin = bound;
+}
+
+function setEnd(settings: ViewSettings, bound: ViewSettings['end']): void {
+  if (settings.end !== undefined) throw usageError('the end of the time range was given before');
+  settings.end = bound;
+}
+
+function parseInteger(value: string): bigint {
+  if (!/^-?\d{1,18}$/.test(value)) throw usageError(`"${value}" is no whole number`);
+  return BigInt(value);
+}
+
+export const viewOptionTable: readonly Option<ViewSettings>[] = [
+  {
+    name: 'begin',
+    short: 'b',
+    argument: 'TIME',
+    section: selection,
+    help: 'Leave out events before TIME: YYYY-MM-DD [hh:mm[:ss[.n]]], hh:mm[:ss[.n]] of the first day, or [-]seconds[.n].',
+    set: (settings, value) => setBegin(settings, parseTimeBound(value)),
+  },
+  {
+    name: 'end',
+    short: 'e',
+    argument: 'TIME',
+    section: selection,
+    help: 'Leave out events after TIME.',
+    set: (settings, value) => setEnd(settings, parseTimeBound(value)),
+  },
+  {
+    name: 'timerange',
+    short: 't',
+    argument: 'BEGIN,END',
+    section: selection,
+    help: 'Both bounds, in brackets or not.',
+    set: (settings, value) => {
+      const [begin, end] = parseTimeRange(value);
+      setBegin(settings, begin);
+      setEnd(settings, end);
+    },
+  },
+  {
+    name: 'stream-intersection',
+    section: selection,
+    help: 'Of each trace, only the time in which all its streams have packets.',
+    set: (settings, on) => {
+      settings.intersection = on;
+    },
+  },
+  {
+    name: 'fields',
+    short: 'f',
+    argument: 'LIST',
+    section: text,
+    help: `Facts of the trace before the name of an event: ${fieldWords.join(', ')}.`,
+    default: 'trace:hostname,trace:procname,trace:vpid',
+    set: (settings, value) => {
+      settings.fields.push(...wordsOf(value, fieldWords));
+    },
+  },
+  {
+    name: 'names',
+    short: 'n',
+    argument: 'LIST',
+    section: text,
+    help: `Names before values: ${nameWords.join(', ')}.`,
+    default: 'payload,context',
+    set: (settings, value) => {
+      settings.names.push(...wordsOf(value, nameWords));
+    },
+  },
+  {
+    name: 'no-delta',
+    section: text,
+    help: 'Leave out the time since the event before.',
+    set: (settings, on) => {
+      settings.delta = !on;
+    },
+  },
+  {
+    name: 'color',
+    argument: 'WHEN',
+    section: text,
+    help: 'never, auto or always: colours on a terminal, or everywhere with BABELTRACE_TERM_COLOR=always.',
+    default: 'auto',
+    set: (settings, value) => {
+      settings.color = parseWord(value, ['never', 'auto', 'always']);
+    },
+  },
+  clockForm('clock-cycles', 'cycles', "The clock's value in place of the time."),
+  clockForm('clock-date', 'date', 'The date before the time.'),
+  clockForm('clock-seconds', 'seconds', 'Seconds since the origin in place of the time of day.'),
+  {
+    name: 'clock-gmt',
+    section: time,
+    help: 'UTC in place of the local time.',
+    set: (settings, on) => {
+      settings.gmt = on;
+    },
+  },
+  {
+    name: 'clock-offset',
+    argument: 'SECONDS',
+    section: time,
+    help: 'Add to all clocks.',
+    set: (settings, value) => {
+      settings.offsetSeconds = parseInteger(value);
+    },
+  },
+  {
+    name: 'clock-offset-ns',
+    argument: 'NS',
+    section: time,
+    help: 'Add nanoseconds to all clocks.',
+    set: (settings, value) => {
+      settings.offsetNs = parseInteger(value);
+    },
+  },
+  {
+    name: 'clock-force-correlate',
+    section: time,
+    help: 'Take all clocks as showing the same time.',
+    set: (settings, on) => {
+      settings.forceCorrelate = on;
+    },
+  },
+  {
+    name: 'output',
+    short: 'o',
+    argument: 'FORMAT',
+    section: output,
+    help: 'text, or none: decode and print nothing. Any other word is a file to write to.',
+    default: 'text',
+    set: (settings, value) => {
+      if (value === 'text') settings.format = 'text';
+      else if (value === 'none' || value === 'dummy') settings.format = 'none';
+      else settings.file = value;
+    },
+  },
+  {
+    name: 'output-format',
+    argument: 'FORMAT',
+    section: output,
+    help: 'The same as --output, where it is a format.',
+    set: (settings, value) => {
+      settings.format = parseWord(value, ['text', 'none', 'dummy']) === 'text' ? 'text' : 'none';
+    },
+  },
+  {
+    name: 'output-file',
+    short: 'w',
+    argument: 'FILE',
+    section: output,
+    help: 'Write to FILE.',
+    set: (settings, value) => {
+      settings.file = value;
+    },
+  },
+  {
+    name: 'input-format',
+    short: 'i',
+    argument: 'FORMAT',
+    section: output,
+    help: 'ctf, which is all that is read.',
+    set: (_settings, value) => {
+      parseWord(value, ['ctf']);
+    },
+  },
+  helpOption(),
+];

@@ -1,0 +1,90 @@
+/**
+ * Packets from an index file, which saves reading their headers. One that does not fit its data is not used, and
+ * nobody is told: the result is the same. Source: ctf, "Index files".
+ */
+import { type FileHandle, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { indexFileHeader, indexFormatOf } from '../ctf/index-file.ts';
+import type { PacketReader } from '../ctf/packet-header.ts';
+import { limits } from '../limits.ts';
+import type { StreamFile } from './packet-table.ts';
+
+const headerBytes = indexFileHeader.minSizeBytes;
+
+/** Resolves with undefined where there is no index that can be used. */
+export async function readIndex(
+  directory: string,
+  name: string,
+  dataBytes: number,
+  data: FileHandle,
+  reader: PacketReader,
+): Promise<StreamFile | undefined> {
+  const bytes = await readFile(join(directory, 'index', `${name}.idx`)).catch(() => undefined);
+  if (bytes === undefined || bytes.length < headerBytes) return undefined;
+  let header: ReturnType<typeof indexFileHeader.decode>;
+  try {
+    header = indexFileHeader.decode(bytes, 0, headerBytes);
+  } catch {
+    return undefined;
+  }
+  const format = indexFormatOf(header);
+  const { recordSizeBytes } = header;
+  const records = (bytes.length - headerBytes) / recordSizeBytes;
+  if (format === undefined || header.minor === 0 || recordSizeBytes < format.recordSizeBytes)
+    return undefined;
+  if (!Number.isInteger(records) || records < 1 || recordSizeBytes > limits.indexRecordBytes)
+    return undefined;
+  const first = await firstPacket(data, reader);
+  if (first === undefined) return undefined;
+  const file: StreamFile = {
+    path: join(directory, name),
+    stream: first.stream,
+    streamInstanceId: first.streamInstanceId,
+    packets: [],
+  };
+  let at = 0n;
+  for (let i = 0; i < records; i++) {
+    const start = headerBytes + i * recordSizeBytes;
+    const record = format.record.decode(bytes, start, start + format.recordSizeBytes);
+    const { packetSizeBits, contentSizeBits, timestampBeginCycles, timestampEndCycles } = record;
+    const isWhole = record.offsetBytes === at && packetSizeBits % 8n === 0n && packetSizeBits > 0n;
+    if (!isWhole || contentSizeBits > packetSizeBits || timestampEndCycles < timestampBeginCycles)
+      return undefined;
+    if (record.streamClassId !== first.stream.id || record.streamInstanceId !== first.streamInstanceId)
+      return undefined;
+    file.packets.push({
+      file,
+      offsetBytes: Number(at),
+      sizeBytes: Number(packetSizeBits / 8n),
+      contentBits: Number(contentSizeBits),
+      beginCycles: timestampBeginCycles,
+      endCycles: timestampEndCycles,
+      eventsDiscarded: record.eventsDiscarded,
+      packetSeqNum: record.packetSeqNum,
+      isOpen: false,
+    });
+    at += packetSizeBits / 8n;
+  }
+  return at === BigInt(dataBytes) ? file : undefined;
+}
+
+/** The first packet's own word, where its layout has all that an index says, in the same width. */
+async function firstPacket(data: FileHandle, reader: PacketReader) {
+  const { buffer, bytesRead } = await data.read(Buffer.alloc(4096), 0, 4096, 0);
+  try {
+    const header = reader.packetAt(buffer.subarray(0, bytesRead));
+    const stream = reader.trace.streams.get(header.streamClassId);
+    const isWide = (['timestampBeginCycles', 'timestampEndCycles'] as const).every(
+      (role) => reader.sizeOfRole(header.streamClassId, role) === 64,
+    );
+    const isWhole =
+      header.packetSizeBits !== undefined &&
+      header.eventsDiscarded !== undefined &&
+      header.packetSeqNum !== undefined;
+    if (stream === undefined || !isWide || !isWhole) return undefined;
+    return { stream, streamInstanceId: header.streamInstanceId };
+  } catch {
+    // Reading the packets will say what is wrong.
+    return undefined;
+  }
+}

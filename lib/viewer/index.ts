@@ -1,0 +1,12 @@
+/** The door of the viewer. */
+export type { DataStream } from './data-streams.ts';
+export type { LineFormat } from './line-format.ts';
+export type { Loss } from './messages.ts';
+export type { ClockOffset, Moment } from './moment.ts';
+export { NoFormat } from './no-format.ts';
+export type { TimeRange } from './range.ts';
+export { lossText } from './text/loss-text.ts';
+export type { TextStyle } from './text/style.ts';
+export { TextFormat } from './text/text-format.ts';
+export { TimeText } from './text/time-text.ts';
+export { type ViewOptions, view } from './view.ts';

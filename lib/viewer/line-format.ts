@@ -1,0 +1,29 @@
+/** What every output that is made of lines has to say: how scopes are written, and what comes before them. */
+import type { MakeEmitter } from '../ctf/decode/emitter.ts';
+import type { EventClass } from '../ctf/trace-class.ts';
+import type { Moment } from './moment.ts';
+import type { TextBuffer } from './text/text-buffer.ts';
+import type { Trace } from './trace.ts';
+
+/** What is known of a stream when its code is compiled. */
+export interface StreamFacts {
+  trace: Trace;
+  hasClock: boolean;
+  /** Something of its packets' context is shown. */
+  hasPacketText: boolean;
+}
+
+/** When an event happened; undefined: its stream has no clock. */
+export interface EventTime extends Moment {
+  hasClock: boolean;
+  /** The clock's value in two words. */
+  clockHigh: number;
+  clockLow: number;
+}
+
+export interface LineFormat {
+  packet(facts: StreamFacts): MakeEmitter;
+  body(facts: StreamFacts, event: EventClass): MakeEmitter;
+  /** Writes what comes before the body and depends on the event before. */
+  prefix(out: TextBuffer, time: EventTime): void;
+}

@@ -1,0 +1,290 @@
+/**
+ * The messages of one data stream, one at a time: its packets' beginnings and ends, its events, and what was lost.
+ * Source: ctf, "Packets", "Lost events and packets".
+ */
+import { Cursor, decodeError } from '../ctf/decode/cursor.ts';
+import { MillraceError } from '../errors.ts';
+import type { EventTime } from './line-format.ts';
+import type { ClockReader, Moment } from './moment.ts';
+import { type Packet, packetError } from './packet-table.ts';
+import type { EventCode, StreamCode } from './stream-code.ts';
+import { TextBuffer } from './text/text-buffer.ts';
+
+/** In the order of messages of one time. */
+export const messageKinds = {
+  packetBegin: 1,
+  event: 2,
+  discardedEvents: 3,
+  packetEnd: 4,
+  discardedPackets: 6,
+} as const;
+
+export type MessageKind = (typeof messageKinds)[keyof typeof messageKinds];
+
+/** What was lost. `count` undefined: something may have been. `range` undefined: the stream's packets have no times. */
+export interface Loss {
+  what: 'event' | 'packet';
+  count: bigint | undefined;
+  range: { begin: Moment; end: Moment } | undefined;
+}
+
+/** A packet, and its bytes, lent until the next one is asked for. */
+export interface Supplied {
+  packet: Packet;
+  bytes: Buffer;
+}
+
+/** Where a stream's packets come from. `load`: ask again when it has been read; `wait`: when something has come. */
+export interface PacketSupply {
+  next(): Supplied | 'load' | 'wait' | 'end';
+}
+
+type Phase = 'packet' | 'discardedEvents' | 'discardedPackets' | 'packetBegin' | 'event' | 'end';
+
+export class StreamMessages implements EventTime {
+  readonly code: StreamCode;
+  readonly cursor: Cursor;
+  readonly supply: PacketSupply;
+  readonly #clock: ClockReader | undefined;
+  /** The message at hand. */
+  kind: MessageKind = messageKinds.packetBegin;
+  seconds = Number.NEGATIVE_INFINITY;
+  nanos = 0;
+  clockHigh = 0;
+  clockLow = 0;
+  event: EventCode | undefined;
+  loss: Loss | undefined;
+  #phase: Phase = 'packet';
+  #packet: Packet | undefined;
+  #before: Packet | undefined;
+  /** Where the event at hand begins, in bits. */
+  #eventAt = -1;
+  readonly #aside = new TextBuffer(16_384);
+  #isAside = false;
+
+  constructor(code: StreamCode, clock: ClockReader | undefined, supply: PacketSupply) {
+    this.code = code;
+    this.#clock = clock;
+    this.supply = supply;
+    this.cursor = new Cursor(code.layout.sharedSlots);
+  }
+
+  get hasClock(): boolean {
+    return this.#clock !== undefined;
+  }
+
+  /**
+   * Goes to the next message. `last`: the time of the message before in the merge, which messages without time take.
+   * Errors: MR_ERR_VIEW_PACKET.
+   */
+  advance(last: Moment): 'message' | 'load' | 'wait' | 'end' {
+    for (;;) {
+      switch (this.#phase) {
+        case 'packet': {
+          const supplied = this.supply.next();
+          if (typeof supplied === 'string') return supplied;
+          this.#enter(supplied);
+          this.#phase = 'discardedEvents';
+          break;
+        }
+        case 'discardedEvents':
+          this.#phase = 'discardedPackets';
+          if (this.#discardedEvents(last)) return 'message';
+          break;
+        case 'discardedPackets':
+          this.#phase = 'packetBegin';
+          if (this.#discardedPackets(last)) return 'message';
+          break;
+        case 'packetBegin':
+          this.#phase = 'event';
+          this.kind = messageKinds.packetBegin;
+          this.#setTime(this.#packet?.beginCycles, last);
+          return 'message';
+        case 'event':
+          return this.#nextEvent(last);
+        case 'end':
+          return 'end';
+      }
+    }
+  }
+
+  /** Renders the event at hand now, so that what is wrong with it shows before another stream goes on. */
+  renderAside(wanted: boolean): void {
+    const aside = this.#aside;
+    aside.at = 0;
+    aside.start = 0;
+    this.#guard(() =>
+      wanted ? this.event?.render(this.cursor, aside) : this.event?.skip(this.cursor, undefined),
+    );
+    this.#isAside = true;
+  }
+
+  /** Decodes the event at hand, and writes it to `out` if it is wanted. Called once for each. */
+  render(out: TextBuffer, wanted: boolean): void {
+    if (!this.#isAside) {
+      this.#guard(() =>
+        wanted ? this.event?.render(this.cursor, out) : this.event?.skip(this.cursor, undefined),
+      );
+      return;
+    }
+    if (wanted) out.at = out.copyPart(this.#aside.bytes, this.#aside.at, out.at);
+    this.#isAside = false;
+  }
+
+  #enter({ packet, bytes }: Supplied): void {
+    const { cursor } = this;
+    this.#before = this.#packet;
+    this.#packet = packet;
+    this.#eventAt = -1;
+    cursor.enter(bytes, packet.contentBits);
+    const aside = this.#aside;
+    aside.at = 0;
+    aside.start = 0;
+    this.#guard(() => this.code.packet(cursor, aside));
+    cursor.packetText = aside.bytes.slice(0, aside.at);
+  }
+
+  #nextEvent(last: Moment): 'message' | 'end' {
+    const { cursor, code } = this;
+    const packet = this.#packet as Packet;
+    if (cursor.at === cursor.contentBits) return this.#endPacket(last);
+    if (cursor.at > cursor.contentBits)
+      throw this.#error(`an event goes beyond the content, which ends at bit ${cursor.contentBits}`);
+    const start = cursor.at;
+    if (start === this.#eventAt) throw this.#error(`an event of no bits at bit ${start}, which never ends`);
+    this.#eventAt = start;
+    try {
+      code.header(cursor, undefined);
+      const event = code.event(cursor.idHigh, cursor.idLow);
+      if (event === undefined) throw this.#error(this.#unknownEvent(start));
+      this.event = event;
+      this.kind = messageKinds.event;
+      this.clockHigh = cursor.clock[1] as number;
+      this.clockLow = cursor.clock[0] as number;
+      if (this.#clock === undefined) this.#setTime(undefined, last);
+      else {
+        this.#clock.read(this.clockHigh, this.clockLow);
+        this.seconds = this.#clock.seconds;
+        this.nanos = this.#clock.nanos;
+      }
+      if (packet.isOpen) this.#renderOpen(event);
+    } catch (error) {
+      // Where nothing says how long the packet is, the file's end is its end.
+      if (packet.isOpen && error instanceof RangeError) {
+        this.#phase = 'end';
+        return 'end';
+      }
+      throw error instanceof MillraceError && error.code === 'MR_ERR_VIEW_PACKET'
+        ? error
+        : this.#decodeError(error);
+    }
+    return 'message';
+  }
+
+  #renderOpen(event: EventCode): void {
+    const aside = this.#aside;
+    aside.at = 0;
+    aside.start = 0;
+    if (event.wanted) event.render(this.cursor, aside);
+    else event.skip(this.cursor, undefined);
+    this.#isAside = true;
+  }
+
+  get isAside(): boolean {
+    return this.#isAside;
+  }
+
+  #unknownEvent(bit: number): string {
+    const { idHigh, idLow } = this.cursor;
+    const id = (BigInt(idHigh >>> 0) << 32n) | BigInt(idLow >>> 0);
+    return `event at bit ${bit}: the metadata has no event class of id ${id} for stream class ${this.code.layout.stream.id}`;
+  }
+
+  #endPacket(last: Moment): 'message' {
+    const packet = this.#packet as Packet;
+    this.#phase = 'packet';
+    this.kind = messageKinds.packetEnd;
+    const { endCycles } = packet;
+    if (endCycles !== undefined) {
+      this.cursor.clock[0] = Number(endCycles & 0xffff_ffffn);
+      this.cursor.clock[1] = Number((endCycles >> 32n) & 0xffff_ffffn);
+    }
+    this.#setTime(packet.endCycles, last);
+    return 'message';
+  }
+
+  #discardedEvents(last: Moment): boolean {
+    const now = this.#packet?.eventsDiscarded;
+    if (now === undefined) return false;
+    const before = this.#before?.eventsDiscarded;
+    const lost = before === undefined ? now !== 0n : now !== before;
+    if (!lost) return false;
+    const begin = before === undefined ? this.#packet?.beginCycles : this.#before?.endCycles;
+    const count = before === undefined ? undefined : BigInt.asUintN(64, now - before);
+    this.#lose(messageKinds.discardedEvents, 'event', count, begin, this.#packet?.endCycles, last);
+    return true;
+  }
+
+  #discardedPackets(last: Moment): boolean {
+    const now = this.#packet?.packetSeqNum;
+    const before = this.#before?.packetSeqNum;
+    if (now === undefined || before === undefined) return false;
+    const count = BigInt.asUintN(64, now - before);
+    if (count <= 1n) return false;
+    this.#lose(
+      messageKinds.discardedPackets,
+      'packet',
+      count - 1n,
+      this.#before?.endCycles,
+      this.#packet?.beginCycles,
+      last,
+    );
+    return true;
+  }
+
+  #lose(
+    kind: MessageKind,
+    what: Loss['what'],
+    count: bigint | undefined,
+    begin: bigint | undefined,
+    end: bigint | undefined,
+    last: Moment,
+  ): void {
+    this.kind = kind;
+    const clock = this.#clock;
+    const { beginCycles, endCycles } = this.#packet as Packet;
+    const isTimed = beginCycles !== undefined && endCycles !== undefined;
+    const range =
+      !isTimed || clock === undefined || begin === undefined || end === undefined
+        ? undefined
+        : { begin: clock.momentOf(begin), end: clock.momentOf(end) };
+    this.loss = { what, count, range };
+    const time = range?.begin ?? last;
+    this.seconds = time.seconds;
+    this.nanos = time.nanos;
+  }
+
+  #setTime(cycles: bigint | undefined, last: Moment): void {
+    const time = cycles === undefined || this.#clock === undefined ? last : this.#clock.momentOf(cycles);
+    this.seconds = time.seconds;
+    this.nanos = time.nanos;
+  }
+
+  #guard(decode: () => void): void {
+    try {
+      decode();
+    } catch (error) {
+      throw this.#decodeError(error);
+    }
+  }
+
+  #decodeError(error: unknown): unknown {
+    const known = decodeError(error, this.cursor);
+    return known instanceof MillraceError ? this.#error(known.message, known) : known;
+  }
+
+  #error(reason: string, cause?: unknown): MillraceError {
+    const packet = this.#packet as Packet;
+    return packetError(packet.file.path, packet.offsetBytes, reason, cause);
+  }
+}

@@ -1,0 +1,262 @@
+/**
+ * Reads traces and writes their events as lines, in one order. Memory is bounded by a packet a stream, and the table of
+ * packets. Source: ctf.
+ */
+import type { EventClass } from '../ctf/trace-class.ts';
+import { MillraceError } from '../errors.ts';
+import { checkClocks } from './clocks.ts';
+import { type DataStream, dataStreamsOf } from './data-streams.ts';
+import { findTraces } from './find-traces.ts';
+import type { LineFormat } from './line-format.ts';
+import { beginning, Merge, type Ranked } from './merge.ts';
+import { type Loss, messageKinds, type PacketSupply, StreamMessages, type Supplied } from './messages.ts';
+import { type ClockOffset, ClockReader, compareMoments, type Moment } from './moment.ts';
+import { PacketFile } from './packet-file.ts';
+import { mendTimes } from './quirks.ts';
+import { intersectionOf, type TimeRange } from './range.ts';
+import { rankStreams } from './rank.ts';
+import { StreamCode } from './stream-code.ts';
+import { TextBuffer } from './text/text-buffer.ts';
+import { type Trace, tracesOf } from './trace.ts';
+
+export interface ViewOptions {
+  /** Directories that hold traces, at any depth. */
+  inputs: readonly string[];
+  format: LineFormat;
+  /** Which events lines are written for; all where absent. */
+  wants?: (event: EventClass) => boolean;
+  /** What is left out for its time: told when the time of the first message is known. */
+  range?: (first: Moment | undefined) => TimeRange;
+  /** Of each trace, only the time in which all its streams have packets. */
+  intersection?: boolean;
+  clockOffset?: ClockOffset;
+  /** All clocks count as absolute. */
+  forceCorrelate?: boolean;
+  /** Is told what was lost, at its place among the events. */
+  lost?: (loss: Loss, stream: DataStream) => void;
+  /** Takes lines; they are its own until it has resolved. */
+  write(lines: Uint8Array): Promise<void>;
+}
+
+/** Bytes of lines that are written at a time. */
+const flushBytes = 131_072;
+const mostWindowBytes = 262_144;
+const leastWindowBytes = 16_384;
+/** Memory for the windows of all streams. */
+const windowsBytes = 33_554_432;
+
+interface OpenStream extends Ranked {
+  stream: DataStream;
+  supply: FileSupply;
+  /** Of its trace, where only the intersection counts. */
+  range: TimeRange | undefined;
+}
+
+/**
+ * Resolves when the last line is written. Rejects with what is wrong with a trace, after the lines before it: those of
+ * the stream that it is in, and of others up to their time.
+ */
+export async function view(options: ViewOptions): Promise<void> {
+  const traces = tracesOf(await findTraces(options.inputs));
+  const streams: DataStream[] = [];
+  for (const trace of traces) streams.push(...(await dataStreamsOf(trace)));
+  checkClocks(streams, options.forceCorrelate === true);
+  await mendTimes(streams);
+  const run = new View(options, traces, streams);
+  try {
+    await run.run();
+  } finally {
+    await run.close();
+  }
+}
+
+class View {
+  readonly #options: ViewOptions;
+  readonly #out = new TextBuffer(2 * flushBytes);
+  readonly #streams: OpenStream[];
+  readonly #merge = new Merge<OpenStream>();
+  #range: TimeRange = {};
+  #last: Moment = beginning;
+
+  constructor(options: ViewOptions, traces: readonly Trace[], streams: readonly DataStream[]) {
+    this.#options = options;
+    const { format, clockOffset, wants = () => true } = options;
+    const codes = new Map<object, StreamCode>();
+    const windowBytes = Math.min(
+      mostWindowBytes,
+      Math.max(leastWindowBytes, Math.floor(windowsBytes / Math.max(streams.length, 1))),
+    );
+    const ranges = options.intersection ? intersectionOf(traces, streams, clockOffset) : undefined;
+    this.#streams = rankStreams(streams).map(({ stream, rank, pathRank }) => {
+      const { layout, trace } = stream;
+      let code = codes.get(layout);
+      if (code === undefined) {
+        code = new StreamCode(trace, layout, format, wants);
+        codes.set(layout, code);
+      }
+      const clock = layout.clock && new ClockReader(layout.clock, clockOffset);
+      const supply = new FileSupply(stream, windowBytes);
+      const messages = new StreamMessages(code, clock, supply);
+      return { stream, supply, rank, pathRank, messages, range: ranges?.get(trace) };
+    });
+  }
+
+  async run(): Promise<void> {
+    for (const stream of this.#streams) if (await this.#advance(stream)) this.#merge.add(stream);
+    this.#prepareRange();
+    try {
+      for (;;) {
+        const stream = this.#run();
+        if (this.#out.at >= flushBytes || stream === undefined) await this.#flush();
+        if (stream === undefined) return;
+        if (stream === 'full') continue;
+        if (await this.#advance(stream)) this.#merge.settle();
+        else this.#merge.removeFirst();
+      }
+    } catch (error) {
+      await this.#flush();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#streams.map(({ supply }) => supply.close()));
+  }
+
+  /** As far as it goes without reading: the stream that has to read, `full`, or undefined at the end. */
+  #run(): OpenStream | 'full' | undefined {
+    const merge = this.#merge;
+    const out = this.#out;
+    for (;;) {
+      const stream = merge.first;
+      if (stream === undefined) return undefined;
+      const { messages } = stream;
+      const { end } = this.#range;
+      if (end !== undefined && compareMoments(messages, end) > 0) return undefined;
+      this.#take(stream);
+      if (messages.seconds !== this.#last.seconds || messages.nanos !== this.#last.nanos)
+        this.#last = { seconds: messages.seconds, nanos: messages.nanos };
+      const next = messages.advance(this.#last);
+      if (next === 'load') return stream;
+      if (next === 'message') merge.settle();
+      else merge.removeFirst();
+      this.#aside(stream);
+      if (out.at >= flushBytes) return 'full';
+    }
+  }
+
+  /** An event that has to wait for another stream's message is decoded before that one is taken. */
+  #aside(stream: OpenStream): void {
+    if (stream === this.#merge.first) return;
+    const { messages } = stream;
+    if (messages.kind === messageKinds.event && !messages.isAside)
+      messages.renderAside(this.#isWanted(stream));
+  }
+
+  #isWanted(stream: OpenStream): boolean {
+    const { messages, range } = stream;
+    return (
+      messages.event?.wanted === true && isInside(messages, this.#range) && isInside(messages, range ?? {})
+    );
+  }
+
+  #take(stream: OpenStream): void {
+    const { messages } = stream;
+    if (messages.kind === messageKinds.event) {
+      const out = this.#out;
+      const wanted = this.#isWanted(stream);
+      const start = out.at;
+      out.start = start;
+      try {
+        if (wanted) this.#options.format.prefix(out, messages);
+        messages.render(out, wanted);
+      } catch (error) {
+        out.at = start;
+        throw error;
+      }
+    } else if (messages.loss !== undefined) {
+      const { loss } = messages;
+      messages.loss = undefined;
+      const seen = clipped(clipped(loss, this.#range), stream.range ?? {});
+      if (seen !== undefined) this.#options.lost?.(seen, stream.stream);
+    }
+  }
+
+  /** Goes to the stream's next message, reading what it needs. Resolves to false at its end. */
+  async #advance(stream: OpenStream): Promise<boolean> {
+    for (;;) {
+      const next = stream.messages.advance(this.#last);
+      if (next === 'message') return true;
+      if (next !== 'load') return false;
+      await stream.supply.load();
+    }
+  }
+
+  #prepareRange(): void {
+    const { range } = this.#options;
+    if (range === undefined) return;
+    for (const { stream } of this.#streams) {
+      const isTimed = stream.packets.every(
+        ({ beginCycles, endCycles }) => beginCycles !== undefined && endCycles !== undefined,
+      );
+      if (!isTimed || stream.layout.clock === undefined)
+        throw new MillraceError('MR_ERR_VIEW_RANGE', { why: `${stream.path} has packets without times` });
+    }
+    const first = this.#merge.first?.messages;
+    this.#range = range(first && { seconds: first.seconds, nanos: first.nanos });
+  }
+
+  async #flush(): Promise<void> {
+    const out = this.#out;
+    if (out.at === 0) return;
+    await this.#options.write(out.bytes.subarray(0, out.at));
+    out.at = 0;
+  }
+}
+
+function isInside(moment: Moment, { begin, end }: TimeRange): boolean {
+  if (begin !== undefined && compareMoments(moment, begin) < 0) return false;
+  return end === undefined || compareMoments(moment, end) <= 0;
+}
+
+/** A loss that reaches over a bound is cut there, and nobody knows how much of it lies inside. */
+function clipped(loss: Loss | undefined, { begin, end }: TimeRange): Loss | undefined {
+  if (loss?.range === undefined) return loss;
+  const { range } = loss;
+  const late = begin !== undefined && compareMoments(range.begin, begin) < 0;
+  const early = end !== undefined && compareMoments(range.end, end) > 0;
+  if (!late && !early) return loss;
+  const cut = { begin: late ? begin : range.begin, end: early ? end : range.end };
+  if (compareMoments(cut.begin, cut.end) > 0) return undefined;
+  return { what: loss.what, count: undefined, range: cut };
+}
+
+/** A stream's packets from its files. */
+class FileSupply implements PacketSupply {
+  readonly #stream: DataStream;
+  readonly #file: PacketFile;
+  #at = 0;
+
+  constructor(stream: DataStream, windowBytes: number) {
+    this.#stream = stream;
+    this.#file = new PacketFile(windowBytes);
+  }
+
+  next(): Supplied | 'load' | 'end' {
+    const packet = this.#stream.packets[this.#at];
+    if (packet === undefined) return 'end';
+    const bytes = this.#file.held(packet);
+    if (bytes === undefined) return 'load';
+    this.#at += 1;
+    return { packet, bytes };
+  }
+
+  async load(): Promise<void> {
+    const packet = this.#stream.packets[this.#at];
+    if (packet !== undefined) await this.#file.load(packet);
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+}
