@@ -212,7 +212,12 @@ const rows = {
   },
   // migration
   MR_ERR_NBD_PROTOCOL: { scope: 'connection', text: '{peer} breaks the protocol: {why}' },
+  MR_ERR_NBD_REFUSED: { scope: 'pipeline', text: '{peer} refuses {what}: {why}' },
+  MR_ERR_NBD_REPLY: { scope: 'message', text: '{peer} answers {command} with {error}{message}' },
+  MR_ERR_NBD_SILENT: { scope: 'connection', text: '{peer} answered nothing for {seconds} s' },
+  MR_ERR_NBD_SIZE: { scope: 'pipeline', text: '{what} has {got} bytes, {expected} are needed' },
   MR_ERR_NBD_TLS: { scope: 'connection', text: 'TLS with {peer}: {why}' },
+  MR_ERR_NBD_PSK: { scope: 'process', text: 'line {line} of the key file is no USER:HEXKEY' },
   MR_ERR_NBD_KILLED: {
     scope: 'connection',
     text: '{peer} was cut: a request was not finished within {seconds} s',

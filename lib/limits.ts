@@ -125,6 +125,8 @@ export const limits = {
   nbdAbsurdOptionBytes: 16 * 1024 * 1024,
   /** Options of one connection before it has to make up its mind. */
   nbdOptions: 1024,
+  /** Replies to one option: a server may have many exports. */
+  nbdReplies: 65_536,
   /** Seconds a client may take from its connection to the end of option haggling. */
   nbdNegotiationSeconds: 60,
   /** Payload of one request of a client that was told the block sizes. Source: nbd-migration, B.10. */
@@ -143,6 +145,11 @@ export const limits = {
   nbdPiecesPerConnection: 16,
   /** Clients of one server at a time, unless told. */
   nbdClients: 64,
+  /** Payload of one reply chunk that a client collects: 2^20 extents with 64-bit lengths, bytes. */
+  nbdChunkBytes: 16 * 1024 * 1024 + 8,
+  /** Requests of a copy that are in flight at a time, and bytes of one. */
+  nbdCopyRequests: 16,
+  nbdCopyBytes: 262_144,
   /** Bytes of one allocation map; larger images get coarser ones. */
   allocationMapBytes: 8 * 1024 * 1024,
   /** What one step of building it may cover. Source: nbd-migration, C.7. */

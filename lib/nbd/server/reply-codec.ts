@@ -35,11 +35,11 @@ export interface ReplyCodec {
   /** Lengths of extents are not bound to 32 bits. */
   readonly isExtended: boolean;
   /** A request without data to return is done. */
-  done: (outbox: Outbox, to: Answered) => void;
+  readonly done: (outbox: Outbox, to: Answered) => void;
   /** It failed; the message is for people. */
-  failed(outbox: Outbox, to: Answered, error: NbdErrorName, message: string): void;
+  readonly failed: (outbox: Outbox, to: Answered, error: NbdErrorName, message: string) => void;
   /** A READ of nothing. */
-  empty(outbox: Outbox, to: Answered): void;
+  readonly empty: (outbox: Outbox, to: Answered) => void;
   /** Bytes of what goes in front of data. */
   readonly dataHeadBytes: number;
   /** Writes that; `lengthBytes` of data from `offset` follow. `last`: nothing more belongs to the reply. */

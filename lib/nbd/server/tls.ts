@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import { createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import { MillraceError, why } from '../../errors.ts';
+import { pskCiphers } from '../psk.ts';
 
 /** How to speak TLS. PEM texts, or keys by user. */
 export interface ServerTlsOptions {
@@ -16,9 +17,6 @@ export interface ServerTlsOptions {
   /** Keys by user name (TLS-PSK). */
   psk?: ReadonlyMap<string, Buffer>;
 }
-
-/** Ciphers of TLS-PSK, which Node leaves out of its own list. */
-export const pskCiphers = 'PSK:!aNULL:!eNULL:TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256';
 
 /** See the file's head. */
 export class ServerTls {

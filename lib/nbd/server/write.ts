@@ -41,7 +41,7 @@ export class Write implements Payload {
   #pending = 0;
   #failure: { error: unknown } | undefined;
   /** Set once `run` waits for what goes on. */
-  #settle: { resolve(): void; reject(error: unknown): void } | undefined;
+  #settle: (() => void) | undefined;
 
   constructor(context: CommandContext, request: Request) {
     this.#context = context;
@@ -76,7 +76,7 @@ export class Write implements Payload {
       .finally(() => {
         slab.release();
         this.#pending -= 1;
-        if (this.#pending === 0) this.#settle?.resolve();
+        if (this.#pending === 0) this.#settle?.();
       });
   }
 
@@ -93,8 +93,8 @@ export class Write implements Payload {
 
   async #finish(isDurable: boolean): Promise<void> {
     if (this.#pending > 0)
-      await new Promise<void>((resolve, reject) => {
-        this.#settle = { resolve, reject };
+      await new Promise<void>((resolve) => {
+        this.#settle = resolve;
       });
     if (this.#failure !== undefined) throw this.#failure.error;
     if (isDurable) await this.#context.image.flush();

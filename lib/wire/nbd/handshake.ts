@@ -33,14 +33,16 @@ export const newstyleGreeting = struct('newstyleGreeting', [
 /** The client's answer to it. */
 export const clientGreeting = struct('clientGreeting', [['clientFlags', u32, 'handshakeFlags']]);
 
-/** The answer to EXPORT_NAME, where `noZeroes` is agreed. */
-export const exportNameReply = struct('exportNameReply', [
+const sizeAndFlags = [
   ['sizeBytes', u64, 'bytes'],
   ['transmissionFlags', u16, 'transmissionFlags'],
-]);
+] as const;
+
+/** The answer to EXPORT_NAME, where `noZeroes` is agreed. */
+export const exportNameReply = struct('exportNameReply', sizeAndFlags);
 
 /** The same where it is not. */
 export const exportNameReplyPadded = struct('exportNameReplyPadded', [
-  ...exportNameReply.fields,
+  ...sizeAndFlags,
   ['reserved', padding(124), 'zero'],
 ]);
