@@ -34,7 +34,7 @@ export interface Served {
   image: Image;
   port: number;
   /** What lies in the file. */
-  stored(): Buffer;
+  stored: () => Buffer;
 }
 
 /** Serves an image, or new exports of it, on a free port of the loopback address. */
