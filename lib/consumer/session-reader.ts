@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { MillraceError } from '../errors.ts';
 import type { RangeLocks } from '../os/range-locks.ts';
 import type { FrameBatch } from '../stage/batch.ts';
+import { Beacons } from '../stage/beacons.ts';
 import type { Frame } from '../stage/frames.ts';
-import { Beacons } from './beacons.ts';
+
 import { PacketCursor } from './packet-cursor.ts';
 import { type OpenStream, PacketWindow, type SlabSource } from './packet-window.ts';
 import { type SessionNames, sessionFacts } from './session-facts.ts';

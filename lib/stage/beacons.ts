@@ -2,7 +2,7 @@
  * When to send a sync beacon: at a given rate, and as soon as every stream has moved; none when nothing was sent since
  * the last one. A beacon names, for each stream that has moved, the last packet that may safely be read.
  */
-import type { Sync } from '../stage/frames.ts';
+import type { Sync } from './frames.ts';
 
 /** The beacons of one session. */
 export class Beacons {
