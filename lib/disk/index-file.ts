@@ -3,7 +3,7 @@
  * became complete. Records are gathered and written together.
  */
 
-import type { IndexFormat } from '../ctf/index-file.ts';
+import { type IndexFormat, lostOffsetBytes } from '../ctf/index-file.ts';
 import type { MillraceError } from '../errors.ts';
 import type { Index } from '../stage/frames.ts';
 import { AppendFile, type AppendFileOptions, type DiskEnvironment } from './append-file.ts';
@@ -46,7 +46,7 @@ export class IndexFile {
     return this.file.writtenBytes < this.#headerBytes;
   }
 
-  /** Adds the record of a packet that begins at `offsetBytes` of its data file. */
+  /** Adds the record of a packet that begins at `offsetBytes` of its data file; -1: that was lost. */
   add(index: Index, offsetBytes: number): void {
     if (this.#gatheredBytes + this.#format.recordSizeBytes > this.#gathered.length) {
       const grown = Buffer.allocUnsafe(this.#gathered.length * 2);
@@ -55,7 +55,7 @@ export class IndexFile {
     }
     this.#gatheredBytes = this.#format.record.encodeInto(
       {
-        offsetBytes: BigInt(offsetBytes),
+        offsetBytes: offsetBytes < 0 ? lostOffsetBytes : BigInt(offsetBytes),
         packetSizeBits: index.packetSizeBits,
         contentSizeBits: index.contentSizeBits,
         timestampBeginCycles: index.timestampBeginCycles,

@@ -53,7 +53,8 @@ export class LockedFile {
     const birth = `${directory}/${ownPrefix}-${process.pid}-${births}.tmp`;
     let fd: number | undefined;
     try {
-      const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
+      // Behind what is cut off a file, writes go on where it ends.
+      const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND;
       fd = env.pool.open(holder, birth, flags, fileMode);
       this.#locked = this.#lock(fd, 0);
       renameSync(birth, path);

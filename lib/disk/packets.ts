@@ -9,7 +9,7 @@ export interface Packet {
   readonly netSeqNum: bigint;
   /** Where its data is, or is going; undefined: only its index has come. */
   tracefile: Tracefile | undefined;
-  /** Its place in the tracefile. `endBytes` is -1 until its data is there whole. */
+  /** Its place in the tracefile. `endBytes` is -1 until its data is there whole; `startBytes` is if it was lost. */
   startBytes: number;
   endBytes: number;
   index: Index | undefined;
@@ -67,6 +67,13 @@ export class HalfPackets {
     }
     if (half.index !== undefined) throw this.#refused(netSeqNum, 'was indexed twice before its data came');
     half.index = index;
+    this.#halves.delete(netSeqNum);
+    return half;
+  }
+
+  /** A packet will never be complete: the half of it that has come, if any. */
+  take(netSeqNum: bigint): Packet | undefined {
+    const half = this.#halves.get(netSeqNum);
     this.#halves.delete(netSeqNum);
     return half;
   }

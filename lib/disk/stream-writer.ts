@@ -8,7 +8,7 @@
  */
 import type { IndexFormat } from '../ctf/index-file.ts';
 import type { MillraceError } from '../errors.ts';
-import type { Data, Inactive, Index, StreamOpen } from '../stage/frames.ts';
+import type { Data, Inactive, Index, Lost, StreamOpen } from '../stage/frames.ts';
 import { tell } from '../telemetry.ts';
 import { zeroRanges } from './append-file.ts';
 import { isAfter, Ledger } from './ledger.ts';
@@ -275,6 +275,20 @@ export class StreamWriter implements TracefileOwner {
     if (this.ledger.beacon.inactive(beacon)) this.stored.changed();
   }
 
+  /** A packet that will never come whole, nor its index. Only between writes: what is staged was flushed before. */
+  lose({ netSeqNum, cause, index }: Lost): void {
+    if (this.#failed !== undefined || this.#closing) return;
+    const half = this.#halves.take(netSeqNum);
+    const torn = this.#packet?.netSeqNum === netSeqNum ? this.#packet : undefined;
+    this.#lose(cause, 1, torn?.tracefile?.tornBytes ?? 0);
+    this.#packet = torn === undefined ? this.#packet : undefined;
+    torn?.tracefile?.cutTorn();
+    const announced = index ?? half?.index;
+    if (half !== undefined && half.endBytes >= 0) half.tracefile?.pass(half);
+    else if (announced !== undefined) this.#current?.recordLost(announced);
+    this.#tryChange();
+  }
+
   #isBehindSplit({ packetSeqNum }: Index): boolean {
     return (
       this.#switch?.next !== undefined &&
@@ -417,7 +431,7 @@ export class StreamWriter implements TracefileOwner {
     tracefile.moveOut(to);
     for (const packet of [...packets, ...unfinished]) {
       packet.tracefile = to;
-      packet.startBytes += movedBytes;
+      if (packet.startBytes >= 0) packet.startBytes += movedBytes;
       if (packet.endBytes >= 0) packet.endBytes += movedBytes;
     }
     to.adopt(packets);

@@ -84,21 +84,26 @@ function wholePackets(indexPath: string, size: number): { dataBytes: number; ind
     if (indexBytes < headerBytes) return { dataBytes: 0, indexBytes: 0 };
     const { record, recordBytes } = layoutOf(indexPath, read(fd, 0, headerBytes));
     let count = Math.floor((indexBytes - headerBytes) / recordBytes);
-    for (;;) {
-      const first = Math.max(0, count - recordsLookedAt);
-      const bytes = read(fd, headerBytes + first * recordBytes, (count - first) * recordBytes);
-      let dataBytes = 0;
-      let kept = first;
-      for (let at = 0; at < bytes.length; at += recordBytes, kept += 1) {
+    let dataBytes = 0;
+    // Records of lost packets, however many, say nothing of how far the data goes.
+    for (let last = count; last > 0 && dataBytes === 0; ) {
+      const first = Math.max(0, last - recordsLookedAt);
+      const bytes = read(fd, headerBytes + first * recordBytes, (last - first) * recordBytes);
+      last = first;
+      for (let at = 0, number = first; at < bytes.length; at += recordBytes, number += 1) {
         const { offsetBytes, packetSizeBits } = record.decode(bytes, at);
         if (offsetBytes === lostOffsetBytes) continue;
         const endBytes = Number(offsetBytes + (packetSizeBits + 7n) / 8n);
-        if (endBytes > size) break;
+        if (endBytes > size) {
+          // Once more, from there back.
+          count = last = number;
+          dataBytes = 0;
+          break;
+        }
         dataBytes = Math.max(dataBytes, endBytes);
       }
-      if (kept === count) return { dataBytes, indexBytes: headerBytes + count * recordBytes };
-      count = kept;
     }
+    return { dataBytes, indexBytes: headerBytes + count * recordBytes };
   } finally {
     closeSync(fd);
   }

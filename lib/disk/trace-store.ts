@@ -162,8 +162,12 @@ export class TraceStore {
         if (writer instanceof StreamWriter) writer.inactive(frame);
         return;
       }
+      case 'lost': {
+        const writer = this.#streams.get(frame.stream);
+        if (writer instanceof StreamWriter) writer.lose(frame);
+        return;
+      }
       case 'published':
-      case 'lost':
       case 'sync':
       case 'data':
         return;

@@ -7,6 +7,7 @@ import { readSync } from 'node:fs';
 import type { IndexFormat } from '../ctf/index-file.ts';
 import type { MillraceError } from '../errors.ts';
 import { limits } from '../limits.ts';
+import type { Index } from '../stage/frames.ts';
 import { AppendFile } from './append-file.ts';
 import { Fifo } from './fifo.ts';
 import type { Packet } from './packets.ts';
@@ -84,6 +85,8 @@ export class Tracefile {
   readonly #whole = new Fifo<Packet>();
   /** End of the last packet that is whole in the file. */
   #wholeBytes = 0;
+  /** A record tells of a packet that is not here. */
+  #hasLost = false;
   #syncing = false;
   #syncAgain = false;
   #closed = false;
@@ -189,6 +192,28 @@ export class Tracefile {
   record(packet: Packet): void {
     this.#records?.add(packet);
     this.#context.dirty.add(this);
+  }
+
+  /** A packet that was announced will never come: its record says so, between those of its neighbours. */
+  recordLost(index: Index): void {
+    if (this.#records?.open() !== true) return;
+    this.#hasLost = true;
+    const { netSeqNum } = index;
+    const endBytes = this.#wholeBytes;
+    const packet = { netSeqNum, tracefile: this, startBytes: -1, endBytes, index, recorded: false };
+    this.#whole.push(packet);
+    this.record(packet);
+  }
+
+  /** No record will come for a packet that is whole here: what lies behind it does not wait any longer. */
+  pass(packet: Packet): void {
+    packet.recorded = true;
+    this.#context.dirty.add(this);
+  }
+
+  /** Cuts what has come of a packet whose rest never will. Only between writes. */
+  cutTorn(): void {
+    this.#file.cut(this.#wholeBytes);
   }
 
   /** Another file has taken this one's name: it serves those who have it open. */
@@ -315,8 +340,9 @@ export class Tracefile {
       journal.fileClosed(this.#fileId);
       this.#finished(this.#records?.unseen ?? 0);
     });
-    this.#records.close(this.#wholeBytes === 0);
+    this.#records.close(this.#wholeBytes === 0 && !this.#hasLost);
   }
+
   /** No lock is on the files any more: readers may see everything that is in them. */
   #finished(records: number): void {
     const { stored } = this;
