@@ -192,7 +192,7 @@ test('a directory that is no trace, and metadata that ends in the middle, are re
 
 test('a source that nobody wants any more lets go of its slabs and files', async (t) => {
   const pool = new SlabPool({ slabBytes: 8192, slabs: 1 });
-  const path = fixture('relay/two-channels/oracle');
+  const path = relayTrace(t).directory;
   const source = directorySource({ path, pool });
   const kept = [];
   source.on('data', (batch) => kept.push(batch));
