@@ -1,5 +1,5 @@
 /**
- * A finished CTF directory as frames: LTTng's sessions with their trace chunks and rings of tracefiles, and any other
+ * A CTF directory as frames, finished or growing: LTTng's sessions with their trace chunks and rings of tracefiles, and any other
  * CTF trace of packets, with index files or without. What somebody still writes is read as far as it is committed.
  *
  * Sessions come one after the other; in a session chunk after chunk, metadata before data, the packets of all streams
@@ -15,6 +15,7 @@ import type { FrameBatch } from '../stage/batch.ts';
 import { generatedSource } from '../stage/generated-source.ts';
 import { SlabPool } from '../stage/slab.ts';
 import { tell } from '../telemetry.ts';
+import { followDirectory } from './follow-directory.ts';
 import type { SessionNames } from './session-facts.ts';
 import { layoutOf } from './session-layout.ts';
 import { SessionReader, type SourceContext } from './session-reader.ts';
@@ -27,6 +28,13 @@ export interface DirectorySourceOptions extends SessionNames {
   pool?: SlabPool;
   /** Longest time between two sync beacons while packets flow, milliseconds; 1000 by default. */
   syncIntervalMs?: number;
+  /** Whether to go on with what others are writing there: see `followDirectory`. */
+  follow?: boolean;
+  /**
+   * With `follow`: it ends when nobody holds a lock on any file and nothing has come for so long, milliseconds. Default
+   * 5000; Infinity: never of its own accord.
+   */
+  idleMs?: number;
   /** Default: those of the system. `none`: everything in a file counts as committed. */
   locks?: RangeLocks | 'none';
   /** Told of what cannot be read, MR_ERR_CONSUMER_DAMAGE: everything else is delivered all the same. */
@@ -57,8 +65,6 @@ async function* framesOf(
   const root = resolve(path);
   const pool = options.pool ?? new SlabPool({ slabs: limits.slabsPerSession });
   let handles = 0;
-  let damages = 0;
-  let sessions = 0;
   const context: SourceContext = {
     root,
     names: options,
@@ -70,11 +76,17 @@ async function* framesOf(
       return handles;
     },
     damaged(error) {
-      damages += 1;
       tell('error', 'consumer:damage', error.message, error.facts, error.code);
       options.damaged?.(error);
     },
   };
+  if (options.follow === true) yield* followDirectory(context, options.idleMs ?? 5000);
+  else yield* readDirectory(context);
+}
+
+/** Every session that is there, one after the other. */
+async function* readDirectory(context: SourceContext): AsyncGenerator<FrameBatch, void> {
+  const { root } = context;
   const found = await findTraces(root);
   for (const bare of found.withoutMetadata)
     context.damaged(
@@ -83,6 +95,7 @@ async function* framesOf(
         why: 'packets without metadata',
       }),
     );
+  let sessions = 0;
   for (const layout of layoutOf(found.traces, root)) {
     const reader = new SessionReader(layout, context);
     yield* reader.batches();
@@ -90,6 +103,6 @@ async function* framesOf(
   }
   if (sessions > 0) return;
   const why =
-    found.traces.length === 0 ? 'no directory in it has metadata' : `${damages} errors, told one by one`;
+    found.traces.length === 0 ? 'no directory in it has metadata' : 'its errors were told one by one';
   throw new MillraceError('MR_ERR_CONSUMER_NO_TRACE', { path: root, why });
 }

@@ -10,6 +10,7 @@ import { CommittedFile, type CooperativeOptions, type Extent } from '../disk/com
 import { IndexRecords } from '../disk/verify/index-records.ts';
 import { MillraceError } from '../errors.ts';
 import type { Index } from '../stage/frames.ts';
+import type { Packets } from './packet-window.ts';
 
 /** An index frame without what only its stream knows. */
 export type PacketFacts = Omit<Index, 'kind' | 'stream' | 'netSeqNum' | 'metadataPositionBytes'>;
@@ -20,6 +21,8 @@ export interface SourcePacket {
   offsetBytes: number;
   sizeBytes: number;
   facts: PacketFacts;
+  /** Why there is no file, where no record says so. */
+  lost?: { cause: string; isAnnounced: boolean };
 }
 
 /** Where the files of a trace lie, and who is told of bytes that are no packet. */
@@ -33,14 +36,14 @@ export interface CursorOptions extends CooperativeOptions {
 const gatherPackets = 256;
 
 /** See the file's head. `head` is the next packet; `take` passes it, and `fill` finds more when it was the last known. */
-export class PacketCursor {
+export class PacketCursor implements Packets {
   readonly #options: CursorOptions;
   readonly #names: string[];
   #packets: SourcePacket[] = [];
   #at = 0;
   #file: AsyncGenerator<SourcePacket, void> | undefined;
   readonly #open = new Set<CommittedFile>();
-  readonly #passed = new Set<CommittedFile>();
+  readonly #closing = new Set<CommittedFile>();
 
   /** `names`: data files of the directory, in order. Nothing is opened before `fill`. */
   constructor(names: readonly string[], options: CursorOptions) {
@@ -72,22 +75,22 @@ export class PacketCursor {
   }
 
   /** Closes the files whose packets have all been taken and read. */
-  async closePassed(): Promise<void> {
-    if (this.#passed.size === 0) return;
-    const files = [...this.#passed].filter(
+  async passed(): Promise<void> {
+    if (this.#closing.size === 0) return;
+    const files = [...this.#closing].filter(
       (file) => !this.#packets.slice(this.#at).some((p) => p.file === file),
     );
     for (const file of files) {
-      this.#passed.delete(file);
+      this.#closing.delete(file);
       await file.close();
     }
   }
 
   async close(): Promise<void> {
     await this.#file?.return();
-    const files = [...this.#open, ...this.#passed];
+    const files = [...this.#open, ...this.#closing];
     this.#open.clear();
-    this.#passed.clear();
+    this.#closing.clear();
     for (const file of files) await file.close();
   }
 
@@ -114,7 +117,7 @@ export class PacketCursor {
     // Packets without a record, where somebody writes, are not committed.
     if (records === undefined || !extent.writing) yield* this.#scanned(data, fromBytes, extent);
     this.#open.delete(data);
-    this.#passed.add(data);
+    this.#closing.add(data);
   }
 
   async #opened(path: string): Promise<CommittedFile | undefined> {
@@ -189,7 +192,8 @@ export class PacketCursor {
   }
 }
 
-function packetOf(record: IndexRecord, data: CommittedFile): SourcePacket {
+/** A packet as its record says. */
+export function packetOf(record: IndexRecord, data: CommittedFile): SourcePacket {
   const { offsetBytes, streamInstanceId, packetSeqNum, ...facts } = record;
   return {
     file: offsetBytes === lostOffsetBytes ? undefined : data,

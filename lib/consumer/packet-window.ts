@@ -7,12 +7,23 @@ import type { FrameBatch } from '../stage/batch.ts';
 import type { Frame, Index } from '../stage/frames.ts';
 import { lendSlab } from '../stage/generated-source.ts';
 import type { Slab, SlabPool, SlabQuota } from '../stage/slab.ts';
-import type { PacketCursor, SourcePacket } from './packet-cursor.ts';
+import type { SourcePacket } from './packet-cursor.ts';
+
+/** Packets of one stream in order, as far as they are known. */
+export interface Packets {
+  readonly head: SourcePacket | undefined;
+  /** Passes the head. */
+  take(): void;
+  /** Looks for more, if the head is not known. */
+  fill(): Promise<void>;
+  /** What was taken has been read: files may be closed. */
+  passed(): Promise<void>;
+}
 
 /** A stream whose packets are wanted. */
 export interface OpenStream {
   readonly handle: number;
-  readonly cursor: PacketCursor;
+  readonly cursor: Packets;
   /** Number of the next packet. */
   next: bigint;
   /** Of its last packet that was taken; undefined: none, or the tracer does not count. */
@@ -47,13 +58,11 @@ interface Run {
 
 const most = 1024;
 
-/** See the file's head. Cursors that are not at their end stay open. Errors of its methods: MR_ERR_DISK_READ, MR_ERR_DISK_CHANGED, the signal's reason. */
+/** See the file's head. Errors of its methods: MR_ERR_DISK_READ, MR_ERR_DISK_CHANGED, the signal's reason. */
 export class PacketWindow {
   readonly #slabs: SlabSource;
   /** Streams that have a packet, the earliest first. */
   readonly #waiting: OpenStream[] = [];
-  /** Streams without a packet, whose files may still have to be read. */
-  readonly #finished = new Set<OpenStream>();
 
   constructor(slabs: SlabSource) {
     this.#slabs = slabs;
@@ -63,8 +72,7 @@ export class PacketWindow {
   async add(stream: OpenStream): Promise<void> {
     if (stream.cursor.head === undefined) await stream.cursor.fill();
     const { head } = stream.cursor;
-    if (head === undefined) this.#finished.add(stream);
-    else this.#insert(stream, head);
+    if (head !== undefined) this.#insert(stream, head);
   }
 
   #insert(stream: OpenStream, head: SourcePacket): void {
@@ -82,7 +90,6 @@ export class PacketWindow {
   /** The next packets as frames; ends when no stream has one. `passed` is told of each that is whole. */
   async *batches(passed: (stream: OpenStream, netSeqNum: bigint) => void): AsyncGenerator<FrameBatch, void> {
     const { pool } = this.#slabs;
-    await this.#closeFinished();
     while (this.#waiting.length > 0) {
       const [first] = this.#waiting as [OpenStream];
       const { sizeBytes } = first.cursor.head as SourcePacket;
@@ -91,18 +98,12 @@ export class PacketWindow {
     }
   }
 
-  async #closeFinished(): Promise<void> {
-    const finished = [...this.#finished];
-    this.#finished.clear();
-    for (const { cursor } of finished) await cursor.close();
-  }
-
   #take(): Taken {
     const stream = this.#waiting.shift() as OpenStream;
     const packet = stream.cursor.head as SourcePacket;
     const netSeqNum = stream.next;
     stream.next += 1n;
-    stream.packetSeqNum = packet.facts.packetSeqNum ?? stream.packetSeqNum;
+    if (packet.lost === undefined) stream.packetSeqNum = packet.facts.packetSeqNum ?? stream.packetSeqNum;
     stream.cursor.take();
     return { stream, packet, netSeqNum, start: 0 };
   }
@@ -128,8 +129,7 @@ export class PacketWindow {
       slab?.release();
       throw error;
     }
-    for (const stream of new Set(taken.map((one) => one.stream))) await stream.cursor.closePassed();
-    await this.#closeFinished();
+    for (const stream of new Set(taken.map((one) => one.stream))) await stream.cursor.passed();
     for (const { stream, netSeqNum } of taken) passed(stream, netSeqNum);
     return { slab, frames: taken.flatMap(framesOf) };
   }
@@ -171,8 +171,7 @@ export class PacketWindow {
       yield { slab, frames };
     }
     await this.add(stream);
-    await stream.cursor.closePassed();
-    await this.#closeFinished();
+    await stream.cursor.passed();
   }
 }
 
@@ -216,8 +215,10 @@ async function readRuns(runs: readonly Run[], slab: Slab | undefined): Promise<v
 function framesOf({ stream, packet, netSeqNum, start }: Taken): Frame[] {
   const index = indexOf(stream, packet, netSeqNum);
   const { handle } = stream;
-  if (packet.file === undefined)
-    return [{ kind: 'lost', stream: handle, netSeqNum, cause: 'lost before it was stored', index }];
+  if (packet.file === undefined) {
+    const { cause, isAnnounced } = packet.lost ?? { cause: 'lost before it was stored', isAnnounced: true };
+    return [{ kind: 'lost', stream: handle, netSeqNum, cause, index: isAnnounced ? index : undefined }];
+  }
   const { sizeBytes } = packet;
   return [
     {

@@ -30,7 +30,8 @@ export interface Extent {
 
 /** See the file's head. One descriptor until `close`. */
 export class CommittedFile {
-  readonly path: string;
+  /** Where it is; a reader that follows renames says so here: by its place it is known whether it is suspended. */
+  path: string;
   readonly #handle: FileHandle;
   readonly #options: CooperativeOptions;
 
@@ -125,6 +126,11 @@ export class CommittedFile {
       if (bytesRead === 0) throw new MillraceError('MR_ERR_DISK_CHANGED', { path: this.path });
       at += bytesRead;
     }
+  }
+
+  /** Its inode number. */
+  async inode(): Promise<bigint> {
+    return (await this.#handle.stat({ bigint: true })).ino;
   }
 
   /** Whether the name still leads to this file: not to one that replaced it, and not to nothing. */

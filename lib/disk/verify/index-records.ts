@@ -33,8 +33,8 @@ export class IndexRecords {
     this.#endBytes = endBytes - this.tornBytes;
   }
 
-  /** Reads the header. Errors: MR_ERR_DISK_READ: it is no index file. */
-  static async open(file: CommittedFile, { endBytes }: Extent): Promise<IndexRecords> {
+  /** Reads the header; `firstRecord`: those before it are passed over. Errors: MR_ERR_DISK_READ: it is no index file. */
+  static async open(file: CommittedFile, { endBytes }: Extent, firstRecord = 0): Promise<IndexRecords> {
     const refused = (reason: string) =>
       new MillraceError('MR_ERR_DISK_READ', { path: file.path, why: `it is no CTF index file: ${reason}` });
     if (endBytes < headerBytes) throw refused(`${endBytes} bytes`);
@@ -50,7 +50,9 @@ export class IndexRecords {
     const { recordSizeBytes } = header;
     if (recordSizeBytes < format.recordSizeBytes || recordSizeBytes > limits.indexRecordBytes)
       throw refused(`records of ${recordSizeBytes} bytes`);
-    return new IndexRecords(file, format, recordSizeBytes, endBytes);
+    const records = new IndexRecords(file, format, recordSizeBytes, endBytes);
+    records.#startBytes += firstRecord * recordSizeBytes;
+    return records;
   }
 
   /** The next record, which stays the next one until `take`. Errors: MR_ERR_DISK_READ, MR_ERR_DISK_CHANGED. */
@@ -58,7 +60,7 @@ export class IndexRecords {
     if (this.#at >= this.#records.length) {
       this.#startBytes += this.#records.length;
       this.#at = 0;
-      const left = this.#endBytes - this.#startBytes;
+      const left = Math.max(0, this.#endBytes - this.#startBytes);
       this.#records = await this.#file.read(
         this.#startBytes,
         Math.min(left, gatherRecords * this.#recordBytes),

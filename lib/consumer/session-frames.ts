@@ -1,0 +1,168 @@
+/** The control frames of one session: which streams are open, in which trace chunk, and how far each is. */
+
+import { Beacons } from '../stage/beacons.ts';
+import type { Frame, SessionEnd, SessionOpen, Sync } from '../stage/frames.ts';
+import type { OpenStream, Packets } from './packet-window.ts';
+
+/** What becomes of a chunk, as far as it is known. */
+export interface ChunkFacts {
+  id: bigint;
+  creationTimeS: bigint;
+  overrideName: string | undefined;
+}
+
+/** How a stream is to be split into tracefiles; nothing: one file. */
+export interface Tracefiles {
+  sizeBytes: number;
+  count: number;
+}
+
+/** A stream that has been opened, over all its chunks. */
+export interface SessionStream extends OpenStream {
+  readonly key: string;
+  readonly isMetadata: boolean;
+  cursor: Packets;
+  /** Of its metadata text, +1 with each regeneration. */
+  version: number;
+}
+
+const nothing: Packets = {
+  head: undefined,
+  take: () => undefined,
+  fill: () => Promise.resolve(),
+  passed: () => Promise.resolve(),
+};
+
+/** Streams are known by their trace's path and their channel's name; NUL is in neither. */
+export function streamKey(tracePath: string, channelName: string): string {
+  return `${tracePath}\0${channelName}`;
+}
+
+/** See the file's head. Frames are gathered by `add` and taken by `take`. */
+export class SessionFrames {
+  readonly session: number;
+  readonly beacons: Beacons;
+  readonly #handle: () => number;
+  readonly #streams = new Map<string, SessionStream>();
+  #frames: Frame[] = [];
+  #chunk: ChunkFacts | undefined;
+
+  /** `handle`: a number for the next session or stream of the source. */
+  constructor(handle: () => number, syncIntervalMs: number) {
+    this.session = handle();
+    this.#handle = handle;
+    this.beacons = new Beacons(this.session, syncIntervalMs);
+  }
+
+  get chunk(): ChunkFacts | undefined {
+    return this.#chunk;
+  }
+
+  /** All open streams; may be ended while they are gone through. */
+  get streams(): Iterable<SessionStream> {
+    return this.#streams.values();
+  }
+
+  stream(key: string): SessionStream | undefined {
+    return this.#streams.get(key);
+  }
+
+  take(): Frame[] {
+    const frames = this.#frames;
+    this.#frames = [];
+    return frames;
+  }
+
+  open(open: SessionOpen): void {
+    this.#frames.push(open);
+  }
+
+  /** The session's chunk from now on; the one before is still to be done with. */
+  openChunk(chunk: ChunkFacts): void {
+    const { id, creationTimeS, overrideName } = chunk;
+    this.#frames.push({ kind: 'chunkOpen', session: this.session, chunk: id, creationTimeS, overrideName });
+    this.#chunk = chunk;
+  }
+
+  /** Every stream has left it. */
+  chunkDone({ id }: ChunkFacts, action: 'none' | 'moveToCompleted' | 'delete', closeTimeS?: bigint): void {
+    this.#frames.push({
+      kind: 'chunkDone',
+      session: this.session,
+      chunk: id,
+      closeTimeS: closeTimeS ?? BigInt(Math.floor(Date.now() / 1000)),
+      action,
+    });
+  }
+
+  /** Opens a stream in the current chunk. */
+  openStream(
+    path: string,
+    channelName: string,
+    metadataBytes: number,
+    { sizeBytes, count }: Tracefiles = { sizeBytes: 0, count: 0 },
+  ): SessionStream {
+    const key = streamKey(path, channelName);
+    const isMetadata = channelName === 'metadata';
+    const stream: SessionStream = {
+      key,
+      handle: this.#handle(),
+      isMetadata,
+      cursor: nothing,
+      next: 0n,
+      packetSeqNum: undefined,
+      metadataBytes,
+      version: 0,
+    };
+    this.#streams.set(key, stream);
+    if (!isMetadata) this.beacons.open(stream.handle);
+    this.#frames.push({
+      kind: 'streamOpen',
+      session: this.session,
+      stream: stream.handle,
+      channelName,
+      path,
+      tracefileSizeBytes: BigInt(sizeBytes),
+      tracefileCount: BigInt(count),
+    });
+    return stream;
+  }
+
+  /**
+   * A stream goes over to the current chunk: at the first packet that is there, else at the one after its last; 0, at
+   * once, where packets are not counted.
+   */
+  switchStream(stream: SessionStream, first?: bigint): void {
+    const { handle, isMetadata, packetSeqNum } = stream;
+    const following = packetSeqNum === undefined ? 0n : packetSeqNum + 1n;
+    this.#frames.push({
+      kind: 'switch',
+      stream: handle,
+      atPacketSeqNum: isMetadata ? 0n : (first ?? following),
+      chunk: this.#chunk?.id,
+    });
+  }
+
+  endStream({ key, handle, next }: SessionStream): void {
+    this.#streams.delete(key);
+    this.beacons.end(handle);
+    const lastNetSeqNum = next === 0n ? undefined : next - 1n;
+    this.#frames.push({ kind: 'streamEnd', session: this.session, stream: handle, lastNetSeqNum });
+  }
+
+  sync(sync: Sync): void {
+    this.#frames.push(sync);
+  }
+
+  published(): void {
+    this.#frames.push({ kind: 'published', session: this.session });
+  }
+
+  /** The end of everything that is still open. */
+  end(outcome: SessionEnd['outcome'], closeTimeS?: bigint): void {
+    for (const stream of this.#streams.values()) this.endStream(stream);
+    if (this.#chunk !== undefined)
+      this.chunkDone(this.#chunk, closeTimeS === undefined ? 'none' : 'moveToCompleted', closeTimeS);
+    this.#frames.push({ kind: 'sessionEnd', session: this.session, outcome });
+  }
+}
