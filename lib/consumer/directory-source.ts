@@ -13,10 +13,10 @@ import { limits } from '../limits.ts';
 import { openRangeLocks, type RangeLocks } from '../os/range-locks.ts';
 import type { FrameBatch } from '../stage/batch.ts';
 import { generatedSource } from '../stage/generated-source.ts';
+import type { SessionNames } from '../stage/session-facts.ts';
 import { SlabPool } from '../stage/slab.ts';
 import { tell } from '../telemetry.ts';
 import { followDirectory } from './follow-directory.ts';
-import type { SessionNames } from './session-facts.ts';
 import { layoutOf } from './session-layout.ts';
 import { SessionReader, type SourceContext } from './session-reader.ts';
 

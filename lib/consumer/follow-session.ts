@@ -7,11 +7,11 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MillraceError } from '../errors.ts';
 import type { FrameBatch } from '../stage/batch.ts';
+import { sessionFacts } from '../stage/session-facts.ts';
+import { SessionFrames, type SessionStream, streamKey } from '../stage/session-frames.ts';
 import { looseSlab } from '../stage/slab.ts';
 import { FollowTrace, inodeOf, type NewFiles } from './follow-trace.ts';
-import { type OpenStream, PacketWindow } from './packet-window.ts';
-import { sessionFacts } from './session-facts.ts';
-import { SessionFrames, type SessionStream, streamKey } from './session-frames.ts';
+import { PacketWindow } from './packet-window.ts';
 import type { ChunkLayout, SessionLayout } from './session-layout.ts';
 import type { SourceContext } from './session-reader.ts';
 import { TailStream } from './tail-stream.ts';
@@ -224,7 +224,6 @@ export class FollowSession {
     // A stream of this name has been before: two of one name cannot lie side by side.
     const stream = this.#frames.openStream(trace.path, channelName, trace.metadataBytes);
     const tail = new TailStream();
-    stream.cursor = tail;
     const followed = { stream, tail, trace, instance: undefined, quiet: 0 };
     this.#streams.set(stream.key, followed);
     return followed;
@@ -236,9 +235,9 @@ export class FollowSession {
     for (const { stream, tail, trace } of this.#streams.values()) {
       stream.metadataBytes = trace.metadataBytes;
       if (tail.isGrowing) this.#sawWriter ||= tail.files.some(({ writing }) => writing);
-      await window.add(stream);
+      await window.add({ stream, cursor: tail });
     }
-    const passed = ({ handle }: OpenStream, netSeqNum: bigint) => beacons.moved(handle, netSeqNum);
+    const passed = ({ handle }: SessionStream, netSeqNum: bigint) => beacons.moved(handle, netSeqNum);
     for await (const batch of window.batches(passed)) {
       const sync = beacons.due();
       if (sync !== undefined) batch.frames.push(sync);
@@ -291,7 +290,6 @@ export class FollowSession {
       const next = new TailStream();
       const file = trace2.takePending(name);
       if (file !== undefined) next.add(file);
-      stream.cursor = next;
       this.#streams.set(stream.key, { stream, tail: next, trace: trace2, instance, quiet: 0 });
       frames.switchStream(stream);
     }

@@ -6,6 +6,7 @@ import type { CommittedFile } from '../disk/committed-file.ts';
 import type { FrameBatch } from '../stage/batch.ts';
 import type { Frame, Index } from '../stage/frames.ts';
 import { lendSlab } from '../stage/generated-source.ts';
+import type { SessionStream } from '../stage/session-frames.ts';
 import type { Slab, SlabPool, SlabQuota } from '../stage/slab.ts';
 import type { SourcePacket } from './packet-cursor.ts';
 
@@ -22,14 +23,8 @@ export interface Packets {
 
 /** A stream whose packets are wanted. */
 export interface OpenStream {
-  readonly handle: number;
+  readonly stream: SessionStream;
   readonly cursor: Packets;
-  /** Number of the next packet. */
-  next: bigint;
-  /** Of its last packet that was taken; undefined: none, or the tracer does not count. */
-  packetSeqNum: bigint | undefined;
-  /** Metadata of its trace that has been sent. */
-  metadataBytes: number;
 }
 
 /** Where packets are read to. */
@@ -41,7 +36,7 @@ export interface SlabSource {
 
 /** A packet that was taken from its stream. */
 interface Taken {
-  stream: OpenStream;
+  open: OpenStream;
   packet: SourcePacket;
   netSeqNum: bigint;
   /** Its place in the slab. */
@@ -69,13 +64,13 @@ export class PacketWindow {
   }
 
   /** Adds a stream; it leaves when it has no packet any more. */
-  async add(stream: OpenStream): Promise<void> {
-    if (stream.cursor.head === undefined) await stream.cursor.fill();
-    const { head } = stream.cursor;
-    if (head !== undefined) this.#insert(stream, head);
+  async add(open: OpenStream): Promise<void> {
+    if (open.cursor.head === undefined) await open.cursor.fill();
+    const { head } = open.cursor;
+    if (head !== undefined) this.#insert(open, head);
   }
 
-  #insert(stream: OpenStream, head: SourcePacket): void {
+  #insert(open: OpenStream, head: SourcePacket): void {
     const time = head.facts.timestampBeginCycles;
     let [low, high] = [0, this.#waiting.length];
     while (low < high) {
@@ -84,11 +79,13 @@ export class PacketWindow {
       if (other.facts.timestampBeginCycles <= time) low = middle + 1;
       else high = middle;
     }
-    this.#waiting.splice(low, 0, stream);
+    this.#waiting.splice(low, 0, open);
   }
 
   /** The next packets as frames; ends when no stream has one. `passed` is told of each that is whole. */
-  async *batches(passed: (stream: OpenStream, netSeqNum: bigint) => void): AsyncGenerator<FrameBatch, void> {
+  async *batches(
+    passed: (stream: SessionStream, netSeqNum: bigint) => void,
+  ): AsyncGenerator<FrameBatch, void> {
     const { pool } = this.#slabs;
     while (this.#waiting.length > 0) {
       const [first] = this.#waiting as [OpenStream];
@@ -99,16 +96,17 @@ export class PacketWindow {
   }
 
   #take(): Taken {
-    const stream = this.#waiting.shift() as OpenStream;
-    const packet = stream.cursor.head as SourcePacket;
+    const open = this.#waiting.shift() as OpenStream;
+    const { stream, cursor } = open;
+    const packet = cursor.head as SourcePacket;
     const netSeqNum = stream.next;
     stream.next += 1n;
     if (packet.lost === undefined) stream.packetSeqNum = packet.facts.packetSeqNum ?? stream.packetSeqNum;
-    stream.cursor.take();
-    return { stream, packet, netSeqNum, start: 0 };
+    cursor.take();
+    return { open, packet, netSeqNum, start: 0 };
   }
 
-  async #together(passed: (stream: OpenStream, netSeqNum: bigint) => void): Promise<FrameBatch> {
+  async #together(passed: (stream: SessionStream, netSeqNum: bigint) => void): Promise<FrameBatch> {
     const { pool, quota, signal } = this.#slabs;
     const taken: Taken[] = [];
     for (let bytes = 0; this.#waiting.length > 0 && taken.length < most; ) {
@@ -117,9 +115,9 @@ export class PacketWindow {
       if (bytes > pool.slabBytes) break;
       const one = this.#take();
       taken.push(one);
-      const { head } = one.stream.cursor;
-      if (head === undefined) await this.add(one.stream);
-      else this.#insert(one.stream, head);
+      const { head } = one.open.cursor;
+      if (head === undefined) await this.add(one.open);
+      else this.#insert(one.open, head);
     }
     const runs = place(taken);
     const slab = runs.length === 0 ? undefined : await lendSlab(pool, quota, signal);
@@ -129,17 +127,18 @@ export class PacketWindow {
       slab?.release();
       throw error;
     }
-    for (const stream of new Set(taken.map((one) => one.stream))) await stream.cursor.passed();
-    for (const { stream, netSeqNum } of taken) passed(stream, netSeqNum);
+    for (const { cursor } of new Set(taken.map(({ open }) => open))) await cursor.passed();
+    for (const { open, netSeqNum } of taken) passed(open.stream, netSeqNum);
     return { slab, frames: taken.flatMap(framesOf) };
   }
 
   /** A packet that no slab holds: each batch brings a part. */
   async *#inParts(
-    { stream, packet, netSeqNum }: Taken,
-    passed: (stream: OpenStream, netSeqNum: bigint) => void,
+    { open, packet, netSeqNum }: Taken,
+    passed: (stream: SessionStream, netSeqNum: bigint) => void,
   ): AsyncGenerator<FrameBatch, void> {
     const { pool, quota, signal } = this.#slabs;
+    const { stream, cursor } = open;
     const file = packet.file as CommittedFile;
     for (let at = 0; at < packet.sizeBytes; at += pool.slabBytes) {
       const end = Math.min(packet.sizeBytes - at, pool.slabBytes);
@@ -170,8 +169,8 @@ export class PacketWindow {
       }
       yield { slab, frames };
     }
-    await this.add(stream);
-    await stream.cursor.passed();
+    await this.add(open);
+    await cursor.passed();
   }
 }
 
@@ -179,8 +178,8 @@ export class PacketWindow {
 function place(taken: readonly Taken[]): Run[] {
   const streams = new Map<OpenStream, Taken[]>();
   for (const one of taken) {
-    const own = streams.get(one.stream);
-    if (own === undefined) streams.set(one.stream, [one]);
+    const own = streams.get(one.open);
+    if (own === undefined) streams.set(one.open, [one]);
     else own.push(one);
   }
   const runs: Run[] = [];
@@ -212,7 +211,7 @@ async function readRuns(runs: readonly Run[], slab: Slab | undefined): Promise<v
   if (failed?.status === 'rejected') throw failed.reason;
 }
 
-function framesOf({ stream, packet, netSeqNum, start }: Taken): Frame[] {
+function framesOf({ open: { stream }, packet, netSeqNum, start }: Taken): Frame[] {
   const index = indexOf(stream, packet, netSeqNum);
   const { handle } = stream;
   if (packet.file === undefined) {
@@ -236,7 +235,7 @@ function framesOf({ stream, packet, netSeqNum, start }: Taken): Frame[] {
   ];
 }
 
-function indexOf(stream: OpenStream, { facts }: SourcePacket, netSeqNum: bigint): Index {
+function indexOf(stream: SessionStream, { facts }: SourcePacket, netSeqNum: bigint): Index {
   const { handle, metadataBytes } = stream;
   return { kind: 'index', stream: handle, netSeqNum, metadataPositionBytes: metadataBytes, ...facts };
 }

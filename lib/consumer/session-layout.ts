@@ -7,6 +7,7 @@
  */
 import { basename } from 'node:path';
 import type { FoundTrace } from '../disk/verify/find-traces.ts';
+import { timeOfDate } from '../stage/session-facts.ts';
 
 /** A trace in a chunk. */
 export interface TraceLayout {
@@ -120,28 +121,4 @@ function chunkOf(place: string, session: string, traces: TraceLayout[]) {
   // Numbered chunks by their number, the others behind them.
   const rank = number === undefined ? 2 ** 53 + unnumbered.indexOf(place) * 4 : Number(number);
   return { layout, number, rank };
-}
-
-const date = /^(\d{4})(\d\d)(\d\d)[T-]?(\d\d)(\d\d)(\d\d)(?:([+-])(\d\d)(\d\d))?$/;
-
-/**
- * Seconds since 1970 of `YYYYMMDDThhmmss±hhmm`, or of `YYYYMMDD-hhmmss` in local time; undefined: it is no date.
- */
-export function timeOfDate(text: string): bigint | undefined {
-  const [, y, mo, d, h, mi, s, sign, zh, zm] = date.exec(text) ?? [];
-  if (y === undefined) return undefined;
-  const [year, month, day, hour, minute, second] = [y, mo, d, h, mi, s].map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  if (sign === undefined) {
-    const local = new Date(year, month - 1, day, hour, minute, second).getTime();
-    return BigInt(Math.floor(local / 1000));
-  }
-  const zone = (Number(zh) * 60 + Number(zm)) * 60 * (sign === '+' ? 1 : -1);
-  return BigInt(Date.UTC(year, month - 1, day, hour, minute, second) / 1000 - zone);
 }

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { MillraceError } from '../errors.ts';
 import type { RangeLocks } from '../os/range-locks.ts';
 import type { FrameBatch } from '../stage/batch.ts';
+import { type SessionNames, sessionFacts } from '../stage/session-facts.ts';
+import { SessionFrames, type SessionStream, streamKey } from '../stage/session-frames.ts';
 import { PacketCursor } from './packet-cursor.ts';
 import { type OpenStream, PacketWindow, type SlabSource } from './packet-window.ts';
-import { type SessionNames, sessionFacts } from './session-facts.ts';
-import { SessionFrames, type SessionStream, streamKey } from './session-frames.ts';
 import type { ChunkLayout, SessionLayout } from './session-layout.ts';
 import { metadataBatches, openTrace, type Trace } from './trace.ts';
 
@@ -98,7 +98,7 @@ export class SessionReader {
   }
 
   /** Goes over to a chunk. Returns the streams that have files in it, each with its packets. */
-  async #enter(chunk: ChunkLayout, traces: readonly Trace[]): Promise<SessionStream[]> {
+  async #enter(chunk: ChunkLayout, traces: readonly Trace[]): Promise<OpenStream[]> {
     const frames = this.#frames;
     const { id, overrideName } = chunk;
     const before = this.#chunk;
@@ -114,7 +114,7 @@ export class SessionReader {
     // Snapshots may hold the same packets: each has streams of its own.
     const goesOn = overrideName === undefined && before?.overrideName === undefined;
     for (const stream of frames.streams) if (!goesOn || !keys.has(stream.key)) frames.endStream(stream);
-    const open: SessionStream[] = [];
+    const open: OpenStream[] = [];
     for (const trace of traces) {
       const { path } = trace.layout;
       const metadata = frames.stream(streamKey(path, 'metadata'));
@@ -131,9 +131,8 @@ export class SessionReader {
           const tracefiles = { sizeBytes, count: sizeBytes === 0 ? 0 : names.length };
           stream = frames.openStream(path, channelName, 0, tracefiles);
         }
-        stream.cursor = cursor;
         stream.metadataBytes = trace.metadataBytes;
-        open.push(stream);
+        open.push({ stream, cursor });
       }
     }
     if (chunkBefore !== undefined)
@@ -153,11 +152,11 @@ export class SessionReader {
     return BigInt(Math.floor(birthtimeMs / 1000));
   }
 
-  async *#packets(streams: readonly SessionStream[]): AsyncGenerator<FrameBatch, void> {
+  async *#packets(streams: readonly OpenStream[]): AsyncGenerator<FrameBatch, void> {
     const { beacons } = this.#frames;
     const window = new PacketWindow(this.#context.slabs);
     for (const stream of streams) await window.add(stream);
-    const passed = ({ handle }: OpenStream, netSeqNum: bigint) => beacons.moved(handle, netSeqNum);
+    const passed = ({ handle }: SessionStream, netSeqNum: bigint) => beacons.moved(handle, netSeqNum);
     for await (const batch of window.batches(passed)) {
       const sync = beacons.due();
       if (sync !== undefined) batch.frames.push(sync);

@@ -4,8 +4,7 @@ import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import type { TraceClass } from '../ctf/trace-class.ts';
 import { limits } from '../limits.ts';
-import type { SessionOpen } from '../stage/frames.ts';
-import { timeOfDate } from './session-layout.ts';
+import type { SessionOpen } from './frames.ts';
 
 /** What the caller knows better than the trace. */
 export interface SessionNames {
@@ -59,4 +58,28 @@ export function sessionFacts(
 function safe(name: string, maxLength: number): string {
   const clean = name.replace(/[/\p{Cc}]/gu, '_').replace(/^\./, '_');
   return (clean === '' ? '_' : clean).slice(0, maxLength);
+}
+
+const date = /^(\d{4})(\d\d)(\d\d)[T-]?(\d\d)(\d\d)(\d\d)(?:([+-])(\d\d)(\d\d))?$/;
+
+/**
+ * Seconds since 1970 of `YYYYMMDDThhmmss±hhmm`, or of `YYYYMMDD-hhmmss` in local time; undefined: it is no date.
+ */
+export function timeOfDate(text: string): bigint | undefined {
+  const [, y, mo, d, h, mi, s, sign, zh, zm] = date.exec(text) ?? [];
+  if (y === undefined) return undefined;
+  const [year, month, day, hour, minute, second] = [y, mo, d, h, mi, s].map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  if (sign === undefined) {
+    const local = new Date(year, month - 1, day, hour, minute, second).getTime();
+    return BigInt(Math.floor(local / 1000));
+  }
+  const zone = (Number(zh) * 60 + Number(zm)) * 60 * (sign === '+' ? 1 : -1);
+  return BigInt(Date.UTC(year, month - 1, day, hour, minute, second) / 1000 - zone);
 }

@@ -1,8 +1,7 @@
 /** The control frames of one session: which streams are open, in which trace chunk, and how far each is. */
 
-import { Beacons } from '../stage/beacons.ts';
-import type { Frame, SessionEnd, SessionOpen, Sync } from '../stage/frames.ts';
-import type { OpenStream, Packets } from './packet-window.ts';
+import { Beacons } from './beacons.ts';
+import type { Frame, SessionEnd, SessionOpen, Sync } from './frames.ts';
 
 /** What becomes of a chunk, as far as it is known. */
 export interface ChunkFacts {
@@ -18,20 +17,17 @@ export interface Tracefiles {
 }
 
 /** A stream that has been opened, over all its chunks. */
-export interface SessionStream extends OpenStream {
+export interface SessionStream {
   readonly key: string;
+  readonly handle: number;
   readonly isMetadata: boolean;
-  cursor: Packets;
-  /** Of its metadata text, +1 with each regeneration. */
-  version: number;
+  /** Number of the next packet. */
+  next: bigint;
+  /** Of its last packet; undefined: none, or the tracer does not count. */
+  packetSeqNum: bigint | undefined;
+  /** Metadata of its trace that has been sent. */
+  metadataBytes: number;
 }
-
-const nothing: Packets = {
-  head: undefined,
-  take: () => undefined,
-  fill: () => Promise.resolve(),
-  passed: () => Promise.resolve(),
-};
 
 /** Streams are known by their trace's path and their channel's name; NUL is in neither. */
 export function streamKey(tracePath: string, channelName: string): string {
@@ -108,11 +104,9 @@ export class SessionFrames {
       key,
       handle: this.#handle(),
       isMetadata,
-      cursor: nothing,
       next: 0n,
       packetSeqNum: undefined,
       metadataBytes,
-      version: 0,
     };
     this.#streams.set(key, stream);
     if (!isMetadata) this.beacons.open(stream.handle);
