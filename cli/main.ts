@@ -1,7 +1,9 @@
 import { MillraceError, version, why } from '../lib/index.ts';
+import { capture } from './commands/capture.ts';
 import { ctl } from './commands/ctl.ts';
 import { pipe } from './commands/pipe.ts';
 import { relay } from './commands/relay.ts';
+import { replay } from './commands/replay.ts';
 import { status } from './commands/status.ts';
 import { verify } from './commands/verify.ts';
 import { view } from './commands/view.ts';
@@ -9,7 +11,7 @@ import type { Command, Context } from './context.ts';
 import { isUsageError, usageError } from './usage.ts';
 
 /** Every command of the program. */
-export const commands: readonly Command[] = [relay, pipe, view, status, ctl, verify];
+export const commands: readonly Command[] = [relay, view, pipe, capture, replay, status, ctl, verify];
 
 /** Runs the command that `context.argv` names. Resolves to the exit status, never rejects. */
 export async function main(context: Context): Promise<number> {

@@ -39,15 +39,15 @@ for (const { name } of recordings) {
     t.is(createHash('sha256').update(recording).digest('hex'), sha256 as string);
   });
 
-  test(`fixture relay/${name}: what the producer said is whole messages, from its first byte to its end`, (t) => {
-    const said = new Map<number, { role: number; toRelay: Buffer[]; ends: number }>();
+  test(`fixture relay/${name}: what producers and viewers said is whole messages, from its first byte to its end`, (t) => {
+    const said = new Map<number, { role: number; toServer: Buffer[]; ends: number }>();
     for (const { kind, body } of recordsOf(t, join(folder, 'conversation.mrlog'))) {
       if (kind === logKinds.connectionOpen) {
         const { connection, role } = connectionOpenBody.decode(body);
-        said.set(connection, { role, toRelay: [], ends: 0 });
+        said.set(connection, { role, toServer: [], ends: 0 });
       } else if (kind === logKinds.bytes) {
         const { connection, direction, bytes } = bytesBody.decode(body);
-        if (direction === 1) said.get(connection)?.toRelay.push(bytes);
+        if (direction === 1) said.get(connection)?.toServer.push(bytes);
       } else if (kind === logKinds.connectionEnd) {
         const { connection, outcome } = connectionEndBody.decode(body);
         const of = said.get(connection);
@@ -55,9 +55,9 @@ for (const { name } of recordings) {
       }
     }
     t.true(said.size >= 2);
-    for (const { role, toRelay, ends } of said.values()) {
+    for (const { role, toServer, ends } of said.values()) {
       t.is(ends, 2, 'both directions ended');
-      t.is(restOf(Buffer.concat(toRelay), role === 1 ? controlFraming : dataFraming), 0);
+      t.is(restOf(Buffer.concat(toServer), framings[role] as Framing), 0);
     }
   });
 }
@@ -83,6 +83,15 @@ const controlFraming: Framing = {
 
 /** Relay protocol, data port: three u64, u32 size of the data, u32 padding, which is not sent. */
 const dataFraming: Framing = { headerBytes: 32, payloadBytes: (header) => header.readUInt32BE(24) };
+
+/** Live protocol: u64 size of the payload, u32 command, u32 version. */
+const liveFraming: Framing = {
+  headerBytes: 16,
+  payloadBytes: (header) => Number(header.readBigUInt64BE(0)),
+};
+
+/** By the role of a connection. */
+const framings: Readonly<Record<number, Framing>> = { 1: controlFraming, 2: dataFraming, 3: liveFraming };
 
 /** Bytes behind the last whole message. */
 function restOf(bytes: Buffer, { headerBytes, payloadBytes }: Framing): number {

@@ -1,5 +1,6 @@
 /**
- * A proxy between producers (or viewers) and a relay that writes down what both sides say. Each connection gets
+ * A proxy between clients and a server (producers or viewers and a relay, NBD clients and a disk server) that writes
+ * down what both sides say. Each connection gets
  * a number in order of acceptance; every read becomes one record before it is passed on, so that in the log an
  * answer never stands before its question. Bytes go on as they came, at the pace of the slowest of reader, log
  * and writer; the end of one direction is passed on and the other stays open.
@@ -8,31 +9,28 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { LogWriter } from '../disk/log-writer.ts';
 import { MillraceError, why } from '../errors.ts';
+import type { Address } from '../network/address.ts';
 import { dial } from '../network/dial.ts';
-import { type Listener, listen } from '../network/listen.ts';
+import { listen } from '../network/listen.ts';
+import { listenPath } from '../network/listen-unix.ts';
 import { tell } from '../telemetry.ts';
 import { type ConnectionRole, type Direction, encodeUtterance, type Utterance } from './conversation.ts';
 
-/** A TCP address. `port` 0, for listening: chosen by the system. */
-export interface TcpAddress {
-  host: string;
-  port: number;
-}
-
-/** One port of the relay: where the recorder stands in for it, and where it really is. */
+/** One port of the server: where the recorder stands in for it (port 0: any), and where it really is. */
 export interface RecordedPort {
   role: ConnectionRole;
-  listen: TcpAddress;
-  relay: TcpAddress;
+  listen: Address;
+  server: Address;
 }
 
 /** Records every connection to the given ports into `log`, which it does not end. */
 export class Recorder {
   readonly #ports: readonly RecordedPort[];
   readonly #log: LogWriter;
-  readonly #listeners: Listener[] = [];
+  readonly #listeners: Array<{ address: Address; close(): Promise<void> }> = [];
   readonly #conversations = new Map<number, { cut: AbortController; done: Promise<void> }>();
   #connections = 0;
+  #bytes = 0;
 
   constructor(options: { ports: readonly RecordedPort[]; log: LogWriter }) {
     this.#ports = options.ports;
@@ -46,17 +44,27 @@ export class Recorder {
     return this.#connections;
   }
 
+  /** Bytes that were passed on, in both directions. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Connections that are open. */
   get open(): number {
     return this.#conversations.size;
   }
 
   /** Resolves to the addresses listened on, in the order of the ports. Rejects MR_ERR_NETWORK_LISTEN. */
-  async start(): Promise<TcpAddress[]> {
+  async start(): Promise<Address[]> {
     try {
       for (const port of this.#ports) {
         const accept = (socket: Socket) => this.#accept(socket, port);
-        this.#listeners.push(await listen(port.listen, accept, { allowHalfOpen: true }));
+        const { listen: at } = port;
+        this.#listeners.push(
+          at.path === undefined
+            ? await listen(at, accept, { allowHalfOpen: true })
+            : await listenPath(at.path, accept, { allowHalfOpen: true }),
+        );
       }
     } catch (error) {
       await this.close();
@@ -71,6 +79,14 @@ export class Recorder {
       await Promise.all([...this.#conversations.values()].map(({ done }) => done));
   }
 
+  /** Stops listening, waits `deadlineMs` at the most for what is open to end, and closes. */
+  async finish(deadlineMs: number): Promise<void> {
+    const closed = this.#listeners.splice(0).map((listener) => listener.close());
+    const timer = setTimeout(() => this.#cut(), deadlineMs);
+    await Promise.all([...closed, this.idle()]);
+    clearTimeout(timer);
+  }
+
   /** Stops listening, cuts what is still open, resolves when the last record was handed to the log. */
   async close(): Promise<void> {
     const closed = this.#listeners.splice(0).map((listener) => listener.close());
@@ -82,11 +98,11 @@ export class Recorder {
     for (const { cut } of this.#conversations.values()) cut.abort();
   }
 
-  #accept(producer: Socket, port: RecordedPort): void {
+  #accept(client: Socket, port: RecordedPort): void {
     const connection = this.#connections;
     this.#connections += 1;
     const cut = new AbortController();
-    const done = this.#converse(connection, port, producer, cut).finally(() =>
+    const done = this.#converse(connection, port, client, cut).finally(() =>
       this.#conversations.delete(connection),
     );
     this.#conversations.set(connection, { cut, done });
@@ -94,25 +110,26 @@ export class Recorder {
 
   async #converse(
     connection: number,
-    { role, relay: address }: RecordedPort,
-    producer: Socket,
+    { role, server: address }: RecordedPort,
+    client: Socket,
     cut: AbortController,
   ): Promise<void> {
     const { signal } = cut;
-    const peer = `${producer.remoteAddress}:${producer.remotePort}`;
+    const peer =
+      client.remoteAddress === undefined ? 'local' : `${client.remoteAddress}:${client.remotePort}`;
     // what goes wrong with a socket shows where it is read or written; this keeps it from being fatal
-    producer.on('error', ignore);
-    signal.addEventListener('abort', () => producer.destroy());
+    client.on('error', ignore);
+    signal.addEventListener('abort', () => client.destroy());
     const text = `recording ${role} connection ${connection} of ${peer}`;
     tell('info', 'capture:connection', text, { connection, role, peer });
     try {
       await this.#write({ kind: 'connectionOpen', connection, role, peer }, signal);
-      const relay = await dial(address, { signal, allowHalfOpen: true });
-      relay.on('error', ignore);
-      signal.addEventListener('abort', () => relay.destroy());
+      const server = await dial(address, { signal, allowHalfOpen: true });
+      server.on('error', ignore);
+      signal.addEventListener('abort', () => server.destroy());
       const pass = (direction: Direction, from: Socket, to: Socket) =>
         this.#pass(connection, direction, from, to, signal).catch(() => cut.abort());
-      await Promise.all([pass('toRelay', producer, relay), pass('fromRelay', relay, producer)]);
+      await Promise.all([pass('toServer', client, server), pass('fromServer', server, client)]);
     } catch (error) {
       const code = error instanceof MillraceError ? error.code : undefined;
       if (!signal.aborted)
@@ -134,6 +151,7 @@ export class Recorder {
       // destroyOnReturn: the end of this direction must not close the other
       for await (const bytes of from.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
         await this.#write({ kind: 'bytes', connection, direction, bytes }, signal);
+        this.#bytes += bytes.length;
         if (!to.write(bytes)) await once(to, 'drain', { signal });
       }
       if (from.readableEnded) outcome = 'end';

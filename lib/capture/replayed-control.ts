@@ -84,7 +84,7 @@ export class ReplayedControl {
   }
 
   /** What the producer said: sends the requests that it completes. */
-  async toRelay(bytes: Buffer): Promise<void> {
+  async toServer(bytes: Buffer): Promise<void> {
     this.#framer.feed(bytes, 0, bytes.length);
     const ready = this.#ready;
     this.#ready = [];
@@ -92,7 +92,7 @@ export class ReplayedControl {
   }
 
   /** What the recorded relay said: waits until the live one has said as much, and compares. */
-  async fromRelay(bytes: Buffer): Promise<void> {
+  async fromServer(bytes: Buffer): Promise<void> {
     this.#recordedReplies.push(bytes);
     const due = this.#due;
     this.#due = [];

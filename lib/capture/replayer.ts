@@ -3,26 +3,24 @@
  * order over the same connections, each no sooner than the replies that the producer had when it sent it. Stream
  * handles and session ids are the live relay's; its answers must be the recorded ones.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import type { LogRecord } from '../disk/log-parser.ts';
-import { readLogFile } from '../disk/log-reader.ts';
 import { MillraceError } from '../errors.ts';
 import { limits } from '../limits.ts';
+import type { Address } from '../network/address.ts';
 import { dial } from '../network/dial.ts';
 import { Framer } from '../stage/framer.ts';
-import { tell } from '../telemetry.ts';
 import { dataHeader } from '../wire/relay/index.ts';
-import { type ConnectionOpen, decodeUtterance, type Utterance } from './conversation.ts';
+import type { ConnectionOpen, Utterance } from './conversation.ts';
 import { LiveSocket } from './live-socket.ts';
-import type { TcpAddress } from './recorder.ts';
+import { Pace } from './pace.ts';
+import { readRecording } from './recording.ts';
 import { RelayNames } from './relay-names.ts';
 import { ReplayedControl, type ReplayTotals } from './replayed-control.ts';
 
 export interface ReplayOptions {
   /** A frame log with a conversation, as `Recorder` makes it. */
   path: string;
-  control: TcpAddress;
-  data: TcpAddress;
+  control: Address;
+  data: Address;
   /** 1 = at the recorded pace, 2 = twice as fast; absent: as fast as the relay goes. */
   speed?: number;
   /** How long the relay may take for a reply, or to read; milliseconds. */
@@ -45,8 +43,8 @@ export interface ReplayReport extends ReplayTotals {
 /** One recorded connection on its live socket. */
 interface Played {
   socket: LiveSocket;
-  toRelay(bytes: Buffer): Promise<void>;
-  fromRelay(bytes: Buffer): Promise<void>;
+  toServer(bytes: Buffer): Promise<void>;
+  fromServer(bytes: Buffer): Promise<void>;
 }
 
 /**
@@ -95,49 +93,34 @@ class Replayer {
   }
 
   async run(): Promise<ReplayReport> {
-    const { path, signal } = this.#options;
-    const reader = await readLogFile(path);
-    const startMs = performance.now();
-    let firstNs: bigint | undefined;
-    for await (const record of reader as AsyncIterable<LogRecord>) {
-      signal?.throwIfAborted();
-      firstNs ??= record.timeNs;
-      this.#report.recordedMs = Number(record.timeNs - firstNs) / 1e6;
-      await this.#pace(startMs);
-      const said = decodeUtterance(record);
-      if (said !== undefined) await this.#play(said);
+    const { path, speed, signal } = this.#options;
+    const pace = new Pace(speed, signal);
+    for await (const { timeNs, said } of readRecording(path)) {
+      await pace.until(timeNs);
+      await this.#play(said);
     }
-    if (reader.ending?.outcome === 'torn')
-      tell('warn', 'capture:torn', `${path} ends in the middle of a record`, { path });
     for (const [connection, { socket }] of this.#open) {
       socket.end();
       await this.#closed(connection, socket);
     }
-    this.#report.elapsedMs = performance.now() - startMs;
-    return this.#report;
+    return { ...this.#report, recordedMs: pace.recordedMs, elapsedMs: pace.elapsedMs };
   }
 
   destroy(): void {
     for (const { socket } of this.#open.values()) socket.destroy();
   }
 
-  async #pace(startMs: number): Promise<void> {
-    const { speed, signal } = this.#options;
-    if (speed === undefined) return;
-    const waitMs = startMs + this.#report.recordedMs / speed - performance.now();
-    if (waitMs > 0) await delay(waitMs, undefined, signal && { signal });
-  }
-
   async #play(said: Utterance): Promise<void> {
     const { connection } = said;
     if (said.kind === 'connectionOpen') {
-      if (said.role !== 'live') this.#open.set(connection, await this.#connect(said));
+      if (said.role === 'control' || said.role === 'data')
+        this.#open.set(connection, await this.#connect(said));
       return;
     }
     const played = this.#open.get(connection);
     if (played === undefined) return;
     if (said.kind === 'bytes') await played[said.direction](said.bytes);
-    else if (said.direction === 'toRelay') played.socket[said.outcome]();
+    else if (said.direction === 'toServer') played.socket[said.outcome]();
     else if (said.outcome === 'end') await this.#closed(connection, played.socket);
   }
 
@@ -146,7 +129,7 @@ class Replayer {
     if (socket.isEnded) return;
     const { path } = this.#options;
     const facts = { path, what: `connection ${connection}`, got: 'open', expected: 'ended by the relay' };
-    await socket.within(socket.endedByRelay, new MillraceError('MR_ERR_CAPTURE_MISMATCH', facts));
+    await socket.within(socket.endedByPeer, new MillraceError('MR_ERR_CAPTURE_MISMATCH', facts));
   }
 
   async #connect({ connection, role }: ConnectionOpen): Promise<Played> {
@@ -170,11 +153,11 @@ class Replayer {
     control.attach(socket);
     return {
       socket,
-      toRelay: (bytes) => {
+      toServer: (bytes) => {
         this.#report.controlBytes += bytes.length;
-        return control.toRelay(bytes);
+        return control.toServer(bytes);
       },
-      fromRelay: (bytes) => control.fromRelay(bytes),
+      fromServer: (bytes) => control.fromServer(bytes),
     };
   }
 
@@ -201,14 +184,14 @@ class Replayer {
     );
     return {
       socket,
-      toRelay: async (bytes) => {
+      toServer: async (bytes) => {
         this.#report.dataBytes += bytes.length;
         framer.feed(bytes, 0, bytes.length);
         const sent = ready;
         ready = [];
         await socket.send(sent);
       },
-      fromRelay: async () => {},
+      fromServer: async () => {},
     };
   }
 }

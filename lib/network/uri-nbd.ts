@@ -17,10 +17,10 @@ export interface NbdUri {
 }
 
 /** Reads what stands behind `nbd://` or `nbds://`. */
-export function nbd(from: UriText, tls: boolean): NbdUri {
+export function nbd(from: UriText, tls: boolean, { listen }: { listen?: boolean }): NbdUri {
   const { user, rest } = splitUser(from);
   const host = rest.host(undefined, 'nbd');
-  const [port = defaultPorts.nbd] = rest.ports(1, 1);
+  const [port = defaultPorts.nbd] = rest.ports(1, listen ? 0 : 1);
   const { exportName, parameters } = nbdExport(rest);
   return { kind: 'nbd', text: from.text, tls, address: { host, port }, exportName, user, parameters };
 }

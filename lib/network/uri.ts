@@ -86,10 +86,10 @@ const schemes = new Map<string, Read>([
   ['udp', endpoint('udp', 4)],
   ['udp4', endpoint('udp', 4)],
   ['udp6', endpoint('udp', 6)],
-  ['live', (from) => live(from, undefined)],
+  ['live', (from, options) => live(from, undefined, options)],
   ['file', file],
-  ['nbd', (from) => nbd(from, false)],
-  ['nbds', (from) => nbd(from, true)],
+  ['nbd', (from, options) => nbd(from, false, options)],
+  ['nbds', (from, options) => nbd(from, true, options)],
   ['nbd+unix', (from) => nbdUnix(from, false)],
   ['nbds+unix', (from) => nbdUnix(from, true)],
 ]);
@@ -122,7 +122,7 @@ export function parseLiveUri(text: string): LiveUri {
   const scheme = from.scheme();
   if (scheme === undefined || !liveSchemes.has(scheme))
     return from.fail('unknown protocol, expected live://, net://, net4:// or net6://', 0);
-  return live(from, liveSchemes.get(scheme));
+  return live(from, liveSchemes.get(scheme), {});
 }
 
 function relay(family: Family): Read {
@@ -164,9 +164,9 @@ function checkedPath(from: UriText, path: string, start = 0): string {
   return path;
 }
 
-function live(from: UriText, family: Family | undefined): LiveUri {
+function live(from: UriText, family: Family | undefined, { listen }: UriOptions): LiveUri {
   const host = from.host(family, 'net');
-  const [port = defaultPorts.live] = from.ports(1, 1);
+  const [port = defaultPorts.live] = from.ports(1, listen ? 0 : 1);
   const { text } = from;
   if (from.rest === '') return { kind: 'live', text, family, host, port, target: undefined };
   const start = from.at;

@@ -21,8 +21,8 @@ const pathBytes = 4095;
 export const outcomes = { end: 0, abort: 1 } as const;
 export const traceFormats = { 'ctf-1.8': 1, 'ctf-2': 2 } as const;
 export const chunkActions = { none: 0, moveToCompleted: 1, delete: 2 } as const;
-export const connectionRoles = { control: 1, data: 2, live: 3 } as const;
-export const directions = { toRelay: 1, fromRelay: 2 } as const;
+export const connectionRoles = { control: 1, data: 2, live: 3, nbd: 4, other: 5 } as const;
+export const directions = { toServer: 1, fromServer: 2 } as const;
 export const fileRoles = { data: 1, index: 2, metadata: 3 } as const;
 
 /** The name of a one-byte value. Throws MR_ERR_WIRE_VALUE for one that the table lacks. */
@@ -163,20 +163,20 @@ export const chunkDoneBody = struct('chunkDone', [
 
 export const connectionOpenBody = struct('connectionOpen', [
   ['connection', u32, 'number, from 0 in order of acceptance'],
-  ['role', u8, '1 control, 2 data, 3 live'],
+  ['role', u8, '1 control, 2 data, 3 live, 4 nbd, 5 other'],
   ['peerLength', u16, 'bytes with NUL'],
   ['peer', sizedString('peerLength', { max: 255 }), 'address of who connected'],
 ]);
 
 export const bytesBody = struct('bytes', [
   ['connection', u32, ''],
-  ['direction', u8, '1 to the relay, 2 from it'],
+  ['direction', u8, '1 to the server, 2 from it'],
   ['bytes', rest, ''],
 ]);
 
 export const connectionEndBody = struct('connectionEnd', [
   ['connection', u32, ''],
-  ['direction', u8, '1 to the relay, 2 from it'],
+  ['direction', u8, '1 to the server, 2 from it'],
   ['outcome', u8, '0 end, 1 abort'],
 ]);
 

@@ -44,7 +44,7 @@ function logFile(t: ExecutionContext): { path: string; log: LogWriter } {
 async function recorderFor(t: ExecutionContext, log: LogWriter, relayPort: number) {
   const recorder = new Recorder({
     log,
-    ports: [{ role: 'control', listen: { host, port: 0 }, relay: { host, port: relayPort } }],
+    ports: [{ role: 'control', listen: { host, port: 0 }, server: { host, port: relayPort } }],
   });
   const [address] = await recorder.start();
   t.teardown(() => recorder.close());
@@ -87,12 +87,12 @@ test('recorder: passes both directions on, each to its end, and writes down what
   });
   t.deepEqual(said, [
     'control 0',
-    'toRelay question',
-    'fromRelay answer',
-    'toRelay last',
-    'toRelay end',
-    'fromRelay afterthought',
-    'fromRelay end',
+    'toServer question',
+    'fromServer answer',
+    'toServer last',
+    'toServer end',
+    'fromServer afterthought',
+    'fromServer end',
   ]);
 });
 
@@ -107,7 +107,7 @@ test('recorder: a producer that breaks off is recorded so, and cut off from the 
   await once(socket, 'end');
   await recorder.idle();
   const ends = (await recorded(path, log)).filter(({ kind }) => kind === 'connectionEnd');
-  t.like(ends[0], { direction: 'toRelay', outcome: 'abort' });
+  t.like(ends[0], { direction: 'toServer', outcome: 'abort' });
 });
 
 test('recorder: nobody at the relay means that the producer is turned away', async (t) => {

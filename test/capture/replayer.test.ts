@@ -84,14 +84,14 @@ const opens: LogEntry[] = [
   encodeUtterance({ kind: 'connectionOpen', connection: 1, role: 'data', peer: 'x' }),
 ];
 const ends: LogEntry[] = [0, 1].flatMap((connection) =>
-  (['toRelay', 'fromRelay'] as const).map((direction) =>
+  (['toServer', 'fromServer'] as const).map((direction) =>
     encodeUtterance({ kind: 'connectionEnd', connection, direction, outcome: 'end' }),
   ),
 );
 const says = (bytes: Buffer, connection = 0): LogEntry =>
-  encodeUtterance({ kind: 'bytes', connection, direction: 'toRelay', bytes });
+  encodeUtterance({ kind: 'bytes', connection, direction: 'toServer', bytes });
 const hears = (reply: string): LogEntry =>
-  encodeUtterance({ kind: 'bytes', connection: 0, direction: 'fromRelay', bytes: hex(reply) });
+  encodeUtterance({ kind: 'bytes', connection: 0, direction: 'fromServer', bytes: hex(reply) });
 
 const greeting = [
   says(version),
@@ -227,7 +227,7 @@ test('replay: a relay that hangs up is named, and so is one that does not', asyn
   });
   const early = await conversation(t, [
     ...greeting,
-    encodeUtterance({ kind: 'connectionEnd', connection: 0, direction: 'fromRelay', outcome: 'end' }),
+    encodeUtterance({ kind: 'connectionEnd', connection: 0, direction: 'fromServer', outcome: 'end' }),
   ]);
   const staying = await scripted(t, greeted);
   await t.throwsAsync(

@@ -31,6 +31,12 @@ export function missingPeers({ consumer32 = false } = {}): string | undefined {
   return undefined;
 }
 
+/** Which of these programs are missing, in a few words; undefined when all are there. */
+export function missingPrograms(names: readonly string[]): string | undefined {
+  const missing = names.filter((name) => !installed(name));
+  return missing.length > 0 ? `not installed: ${missing.join(', ')}` : undefined;
+}
+
 /** Where `.ci/setup-i386` unpacked the 32-bit consumer daemon; undefined where it did not. */
 export function i386Folder(): string | undefined {
   const folder = process.env.PEERS_I386 ?? join(homedir(), '.cache/lttng-peers/i386');

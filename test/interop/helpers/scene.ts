@@ -78,7 +78,8 @@ export class Scene {
     // A 32-bit consumer daemon goes by the name of its loader.
     const daemons = ['lttng-sessiond', 'lttng-consumerd', 'ld-linux.so.2'];
     await until('the session and consumer daemons to end', () => pids(daemons).length === 0);
-    await this.#recorder?.finish();
+    this.#recorder?.kill('SIGTERM');
+    await this.#recorder?.ended;
   }
 
   /** A second traced host on the same network, with a session daemon of its own. */
@@ -176,11 +177,16 @@ async function startSessiond(world: World, options: readonly string[] = []): Pro
   if (status !== 0) throw new Error(`lttng-sessiond did not start: ${stderr}`);
 }
 
-/** Starts the recorder on the standard ports; it ends with its standard input. */
+/** Starts `millrace capture` on the standard ports; SIGTERM ends it when everybody has hung up. */
 async function startRecorder(world: World, path: string): Promise<Inmate> {
-  const program = join(projectRoot, 'fixtures/relay/record.mjs');
-  const ports = [...standardPorts.slice(0, 2), ...behindRecorder.slice(0, 2)].map(String);
-  const recorder = world.start(process.execPath, [program, path, ...ports]);
+  const program = join(projectRoot, 'dist/cli/bin.js');
+  const places = [standardPorts, behindRecorder].map(([control, data, live]) => ({
+    producers: `net://127.0.0.1:${control}:${data}`,
+    viewers: `live://127.0.0.1:${live}`,
+  }));
+  const [here, there] = places as [(typeof places)[0], (typeof places)[0]];
+  const pairs = [here.producers, there.producers, here.viewers, there.viewers];
+  const recorder = world.start(process.execPath, [program, 'capture', '--json', path, ...pairs]);
   await recorder.line();
   return recorder;
 }
