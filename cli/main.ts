@@ -1,5 +1,6 @@
 import { MillraceError, version, why } from '../lib/index.ts';
 import { capture } from './commands/capture.ts';
+import { consume } from './commands/consume.ts';
 import { ctl } from './commands/ctl.ts';
 import { pipe } from './commands/pipe.ts';
 import { relay } from './commands/relay.ts';
@@ -11,7 +12,17 @@ import type { Command, Context } from './context.ts';
 import { isUsageError, usageError } from './usage.ts';
 
 /** Every command of the program. */
-export const commands: readonly Command[] = [relay, view, pipe, capture, replay, status, ctl, verify];
+export const commands: readonly Command[] = [
+  relay,
+  consume,
+  view,
+  pipe,
+  capture,
+  replay,
+  status,
+  ctl,
+  verify,
+];
 
 /** Runs the command that `context.argv` names. Resolves to the exit status, never rejects. */
 export async function main(context: Context): Promise<number> {

@@ -25,7 +25,9 @@ export { parseHops, type RelayTarget, relayTarget } from './network/relay-target
 export { parseLiveUri, parseUri, type Uri } from './network/uri.ts';
 export { defaultPorts, UriText } from './network/uri-parts.ts';
 export { notifyManager } from './os/notify.ts';
+export type { ConsumeOptions, ConsumeReport, RunningConsumer } from './pipe/consume.ts';
 export { type Pair, pairs, sinkKinds, sourceKinds } from './pipe/pairs.ts';
+export type { Delivered } from './pipe/target.ts';
 export type { PipeOptions, PipeReport, RunningPipe } from './pipe.ts';
 export { relayOptions } from './relay/defaults.ts';
 export { healthBit } from './relay/health.ts';
@@ -43,6 +45,9 @@ export const loadConsumer = () => import('./consumer/index.ts');
 
 /** Checking and mending stored traces; likewise. */
 export const loadVerify = () => import('./disk/verify/index.ts');
+
+/** The network consumer; likewise. */
+export const loadConsume = () => import('./pipe/consume.ts');
 
 /** Pipes between two addresses; likewise. */
 export const loadPipe = () => import('./pipe.ts');

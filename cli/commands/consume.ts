@@ -1,0 +1,138 @@
+import { type ConsumeReport, loadConsume, type RunningConsumer, serveControl } from '../../lib/index.ts';
+import { type ConsumeSettings, consumeDefaults, consumeOptionTable } from '../consume/option-table.ts';
+import { asJson, asText } from '../consume/report.ts';
+import type { Command, Context } from '../context.ts';
+import { helpText } from '../help.ts';
+import { applyOption, parseOptions } from '../options.ts';
+import { showProgress } from '../progress.ts';
+import { watchSignals } from '../relay/stop-signals.ts';
+import { usageError } from '../usage.ts';
+
+/** Streams a trace into a relay. */
+export const consume: Command = {
+  name: 'consume',
+  summary: 'stream a trace into a relay',
+  help: () =>
+    [
+      'usage: millrace consume [OPTION]... SOURCE --to URI\n',
+      '       millrace consume [OPTION]... SOURCE -C tcp://HOST[:PORT] -D tcp://HOST[:PORT]\n\n',
+      'SOURCE is a CTF directory (a trace, a session, or all output of a relay), capture:FILE,\nor - for a frame log on standard input.\n\n',
+      helpText(consumeOptionTable),
+      '\nExit status: 0 the target has all of it, 1 failed, or a part is missing, 2 wrong usage.\n',
+    ].join(''),
+  run,
+};
+
+async function run(context: Context): Promise<number> {
+  const settings = consumeDefaults();
+  const { given, operands } = parseOptions(consumeOptionTable, context.argv);
+  for (const one of given) applyOption(one, settings);
+  if (settings.help) {
+    context.stdout.write(consume.help());
+    return 0;
+  }
+  const [source, ...more] = operands;
+  if (source === undefined || more.length > 0) throw usageError('one SOURCE is needed');
+  const running = await open(context, settings, source);
+  const report = await watched(context, running, settings.control);
+  if (settings.json) context.stdout.write(`${asJson(report)}\n`);
+  else context.stderr.write(asText(report));
+  return report.outcome.kind === 'end' && report.missing.length === 0 ? 0 : 1;
+}
+
+async function open(context: Context, settings: ConsumeSettings, source: string): Promise<RunningConsumer> {
+  const { openConsumer } = await loadConsume();
+  const { session, hostname, liveTimerUs, bytesPerSecond, minor, strict } = settings;
+  const { dialTimeoutMs, replyTimeoutMs, pendingTimeoutMs } = settings;
+  return openConsumer({
+    source,
+    to: targetOf(settings),
+    strict,
+    stdin: () => context.stdin(),
+    dialTimeoutMs,
+    replyTimeoutMs,
+    pendingTimeoutMs,
+    ...(session === undefined ? {} : { sessionName: session }),
+    ...(hostname === undefined ? {} : { hostname }),
+    ...(liveTimerUs === undefined ? {} : { liveTimerUs }),
+    ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+    ...(minor === undefined ? {} : { minor }),
+  });
+}
+
+/** One address, or control and data apart. */
+function targetOf({ to, controlUri, dataUri }: ConsumeSettings): string {
+  if (to !== undefined && (controlUri ?? dataUri) !== undefined)
+    throw usageError('--to names both connections: give it alone, or --ctrl-url with --data-url');
+  if (to !== undefined) return to;
+  if (controlUri === undefined || dataUri === undefined)
+    throw usageError('a target is needed: --to, or --ctrl-url with --data-url');
+  // As lttng has it: net:// twice is net:// once.
+  return controlUri === dataUri ? controlUri : `${controlUri} ${dataUri}`;
+}
+
+/** Steers a consumer by signals and the control socket, and shows how far it is. */
+async function watched(
+  context: Context,
+  running: RunningConsumer,
+  controlPath: string | undefined,
+): Promise<ConsumeReport> {
+  const signals = watchSignals(context);
+  void signals.first.then(() => running.stop());
+  void signals.second.then(() => running.abort());
+  const control =
+    controlPath === undefined
+      ? undefined
+      : await serveControl(
+          controlPath,
+          commandsOf(running, () => signals.stop()),
+        ).catch((error: unknown) => {
+          running.abort();
+          throw error;
+        });
+  const progress = showProgress(context, () => {
+    const { packets, bytes, metadataBytes, lost } = running.passed;
+    const losses = lost > 0 ? `, ${lost} lost` : '';
+    const { totalBytes, status } = running;
+    const state = status.state === 'streaming' ? '' : `, ${status.state}`;
+    return {
+      bytes: bytes + metadataBytes,
+      ...(totalBytes === undefined ? {} : { totalBytes: Math.max(totalBytes, bytes + metadataBytes) }),
+      text: `${packets} packets${losses}${state}`,
+    };
+  });
+  try {
+    return await running.done;
+  } finally {
+    progress.end();
+    signals.forget();
+    await control?.close();
+  }
+}
+
+/** What `millrace ctl PATH` may ask. */
+function commandsOf(running: RunningConsumer, stop: () => void) {
+  const state = () => ({ ...running.status, passed: running.passed, totalBytes: running.totalBytes });
+  const changed = (change: Promise<void>) => change.then(() => running.status);
+  return {
+    status: state,
+    'set-uri': (uris: string[]) => {
+      if (uris.length === 0 || uris.length > 2) throw usageError('set-uri URI, or set-uri CONTROL DATA');
+      return changed(running.setUri(uris.join(' ')));
+    },
+    enable: () => changed(running.enable()),
+    disable: () => changed(running.disable()),
+    stop: () => {
+      setImmediate(stop);
+      return { stopping: true };
+    },
+    help: () => ({
+      status: 'how far it is, and what each target has',
+      'set-uri': 'URI, or CONTROL DATA: stream there from the next packet on',
+      enable: 'stream again',
+      disable: 'end everything at the target and hold back the source',
+      stop: 'end in good order, as SIGTERM does',
+      help: 'this list',
+    }),
+  };
+}
