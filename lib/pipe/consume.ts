@@ -123,7 +123,9 @@ export async function openConsumer(options: ConsumeOptions): Promise<RunningCons
   };
 }
 
-async function openAny(from: Uri, { stdin, strict = false }: ConsumeOptions) {
+async function openAny(from: Uri, options: ConsumeOptions) {
+  const { strict = false } = options;
+  const stdin = () => options.stdin();
   const found = await sourceKindOf(from);
   if ('why' in found)
     throw new MillraceError('MR_ERR_PIPE_PAIR', { source: from.text, sink: 'a target', why: found.why });

@@ -10,8 +10,8 @@ import { fakeContext, temporary } from './fake-context.ts';
 
 const plain = fixture('relay/ust-plain/oracle');
 const to = ({ control, data }: Pick<TestRelay, 'control' | 'data'>) => [
-  ...['-C', `tcp://127.0.0.1:${control.port}`],
-  ...['-D', `tcp://127.0.0.1:${data.port}`],
+  `--ctrl-url=tcp://127.0.0.1:${control.port}`,
+  `--data-url=tcp://127.0.0.1:${data.port}`,
 ];
 
 test('consume: a trace arrives under the names that were given, and JSON tells what was delivered', async (t) => {
@@ -57,7 +57,7 @@ test('consume: the source is read at the rate that was given, and a control sock
   t.regex((await ask('set-uri', 'net://[::1')).said, /bracket/);
   t.regex((await ask('set-uri')).said, /set-uri URI/);
   t.is((await ask('disable')).status, 0);
-  t.is((await ask('set-uri', ...to(second).filter((word) => word.startsWith('tcp')))).status, 0);
+  t.is((await ask('set-uri', ...to(second).map((word) => word.slice(word.indexOf('=') + 1)))).status, 0);
   const { answer } = await ask('enable');
   t.like(JSON.parse(answer), { state: 'streaming' });
   t.is(await ended, 0, context.words('stderr'));

@@ -122,9 +122,8 @@ real(
     const other = await Relay.start(world, { kind: 'millrace', outputPath: second, ports, args: [] });
     const source = fixture('relay/two-channels/oracle');
     const control = join(folder, 'ctl');
-    const running = world.start(process.execPath, [
-      ...[bin, 'consume', source, '--to', 'net://127.0.0.1', '--rate', '16k', '--control', control],
-    ]);
+    const slowly = ['--to', 'net://127.0.0.1', '--rate', '16k', '--control', control];
+    const running = world.start(process.execPath, [bin, 'consume', source, ...slowly]);
     const ctl = async (...words: string[]) => world.run(process.execPath, [bin, 'ctl', control, ...words]);
     for (let packets = 0; packets < 2; ) {
       const { status, stdout } = await ctl('status');
