@@ -1,6 +1,7 @@
 /** What a server and a client have agreed on when transmission begins. */
 import type { Socket } from 'node:net';
 import type { Export, ReplyStyle } from '../export.ts';
+import type { FaceName } from './faces.ts';
 
 export interface Agreement extends ReplyStyle {
   /** The socket to go on with: another one where TLS was agreed. */
@@ -9,7 +10,7 @@ export interface Agreement extends ReplyStyle {
   /** The export's size for this connection, whatever becomes of the image. */
   sizeBytes: number;
   /** Whose manners: see `faces.ts`. */
-  face: 'newstyle' | 'oldstyle';
+  face: FaceName;
   /** Ids of the metadata contexts that were selected; only `base:allocation` is there to select. */
   contexts: readonly number[];
   tls: boolean;

@@ -11,6 +11,7 @@ import type { SlabPool } from '../../stage/slab.ts';
 import { tell } from '../../telemetry.ts';
 import { type Agreement, describe } from './agreement.ts';
 import type { Counters } from './context.ts';
+import type { ExtendedSession, Extension } from './extension.ts';
 import type { Offer } from './haggle.ts';
 import { negotiate, sayHello } from './negotiation.ts';
 import { type Ending, Transmission } from './transmission.ts';
@@ -20,6 +21,7 @@ export interface ConnectionOptions {
   offer: Offer;
   style: 'newstyle' | 'oldstyle';
   durable: boolean;
+  extension: Extension | undefined;
   /** For what comes in, and for replies. */
   slabs: SlabPool;
   pieces: SlabPool;
@@ -38,15 +40,21 @@ export interface SessionEnd {
 /** How long a client may take to close its side once ours is closed, milliseconds. */
 const lingerMs = 1000;
 
-/** See the file's head. `onEnd` is called once, when the socket is closed and nothing is at work any more. */
+/**
+ * See the file's head. `onEnd` is called once, when nothing is at work any more and the last reply has left; the socket
+ * may then wait a little for the client to close its side. `closed` tells when that is over.
+ */
 export class Connection {
   readonly peer: string;
   readonly startedMs = performance.now();
+  readonly closed: Promise<void>;
+  #leave: () => void;
   readonly #options: ConnectionOptions;
   #socket: Socket;
   #agreement: Agreement | undefined;
   #transmission: Transmission | undefined;
   #ending: Ending | undefined;
+  #session: ExtendedSession | undefined;
   #isStopping = false;
 
   constructor(socket: Socket, peer: string, options: ConnectionOptions, onEnd: (end: SessionEnd) => void) {
@@ -55,10 +63,13 @@ export class Connection {
     this.#options = options;
     // the error is what the reader of the socket rejects with
     socket.on('error', () => undefined);
-    void this.#live().finally(() => {
+    this.#leave = () => {
+      this.#leave = () => undefined;
       const ending = this.#ending ?? { how: 'lost' };
+      this.#session?.ended(ending, this.counters);
       onEnd({ peer, exportName: this.#agreement?.served.name, ending, counters: this.counters });
-    });
+    };
+    this.closed = this.#live().finally(() => this.#leave());
   }
 
   /** undefined while it negotiates. */
@@ -123,7 +134,8 @@ export class Connection {
     try {
       const [first] = offer.exports();
       const served = offer.find('') ?? first;
-      if (style === 'oldstyle' && served !== undefined) return sayHello(this.#socket, served);
+      if (style === 'oldstyle' && served !== undefined)
+        return sayHello(this.#socket, served, this.#options.extension);
       const agreement = await negotiate(this.#socket, offer, this.peer);
       if (agreement !== undefined) {
         this.#socket = agreement.socket;
@@ -160,7 +172,9 @@ export class Connection {
     const end = new Promise<Ending>((resolve) => {
       ended = resolve;
     });
-    const transmission = new Transmission(this.#agreement, { pieces, durable, peer }, ended);
+    this.#session = this.#options.extension?.open(peer, () => transmission.destroy());
+    const session = this.#session;
+    const transmission = new Transmission(this.#agreement, { pieces, durable, peer, session }, ended);
     this.#transmission = transmission;
     const pipe = compose([
       { name: peer, stream: source },
@@ -172,7 +186,10 @@ export class Connection {
     if (error !== undefined) tell('warn', 'nbd:session-error', why(error), { peer }, codeOf(error));
     else
       tell('info', 'nbd:session-end', `${peer} has ended: ${this.#ending.how}`, { peer, ...this.counters });
-    await this.#hangUp();
+    const hungUp = this.#hangUp();
+    await finished(this.#socket);
+    this.#leave();
+    await hungUp;
     await pipe.outcome;
   }
 
@@ -196,6 +213,14 @@ async function written(socket: Socket): Promise<void> {
   if (socket.writableLength === 0) return;
   await new Promise<void>((resolve, reject) => {
     socket.write(Buffer.alloc(0), (error) => (error == null ? resolve() : reject(error)));
+  });
+}
+
+/** Resolves when the last byte of a socket that was ended is with the kernel, or never will be. */
+async function finished(socket: Socket): Promise<void> {
+  if (socket.writableFinished || socket.destroyed) return;
+  await new Promise<void>((resolve) => {
+    socket.once('finish', () => resolve()).once('close', () => resolve());
   });
 }
 

@@ -23,7 +23,7 @@ export interface CommandContext {
   readonly pieces: Pieces;
   readonly counters: Counters;
   /** Every change is durable before its reply. */
-  readonly durable: boolean;
+  durable: boolean;
   /**
    * Runs what takes longer than this turn; the request counts as unanswered meanwhile. `work` writes the reply; where
    * it rejects the error is written.

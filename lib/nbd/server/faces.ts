@@ -32,7 +32,20 @@ export interface Face {
 
 const all = nbdCommands.map(({ name }) => name);
 
-export const faces: Readonly<Record<'newstyle' | 'oldstyle', Face>> = {
+/** `migration`: oldstyle, for sources that may also know how to make holes. */
+export type FaceName = 'newstyle' | 'oldstyle' | 'migration';
+
+const oldstyle: Face = {
+  commands: new Set<CommandName>(['read', 'write', 'disconnect', 'flush']),
+  wrongMagic: 'EBADMSG',
+  checksFlags: false,
+  checksEmptyRange: false,
+  boundsEverything: true,
+  beyondEnd: () => 'ENOSPC',
+  maximumPayloadBytes: Number.POSITIVE_INFINITY,
+};
+
+export const faces: Readonly<Record<FaceName, Face>> = {
   newstyle: {
     commands: new Set(all),
     wrongMagic: undefined,
@@ -42,13 +55,6 @@ export const faces: Readonly<Record<'newstyle' | 'oldstyle', Face>> = {
     beyondEnd: (command) => (command === 'write' || command === 'writeZeroes' ? 'ENOSPC' : 'EINVAL'),
     maximumPayloadBytes: blockSizes.maximumPayloadBytes,
   },
-  oldstyle: {
-    commands: new Set<CommandName>(['read', 'write', 'disconnect', 'flush']),
-    wrongMagic: 'EBADMSG',
-    checksFlags: false,
-    checksEmptyRange: false,
-    boundsEverything: true,
-    beyondEnd: () => 'ENOSPC',
-    maximumPayloadBytes: Number.POSITIVE_INFINITY,
-  },
+  oldstyle,
+  migration: { ...oldstyle, commands: new Set<CommandName>([...oldstyle.commands, 'writeZeroes']) },
 };

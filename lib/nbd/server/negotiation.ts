@@ -18,6 +18,7 @@ import {
 } from '../../wire/nbd/index.ts';
 import { type Export, oldstyleFlagsOf } from '../export.ts';
 import type { Agreement } from './agreement.ts';
+import type { Extension } from './extension.ts';
 import { answer, type Haggle, type Offer, type Outcome, protocolError } from './haggle.ts';
 import { optionHandlers } from './option-handlers.ts';
 
@@ -104,15 +105,24 @@ async function skip(haggle: Haggle, sizeBytes: number): Promise<void> {
 }
 
 /** Oldstyle: the server says all, the default export is served, nothing is agreed on. Source: nbd-migration, A.1. */
-export function sayHello(socket: Socket, served: Export): Agreement {
+export function sayHello(socket: Socket, served: Export, extension?: Extension): Agreement {
   const { sizeBytes } = served.image;
-  socket.write(
-    oldstyleHello.encode({
-      sizeBytes: BigInt(sizeBytes),
-      handshakeFlags: 0,
-      transmissionFlags: oldstyleFlagsOf(served),
-    }),
-  );
+  const more = extension?.hello();
+  const hello = oldstyleHello.encode({
+    sizeBytes: BigInt(sizeBytes),
+    handshakeFlags: 0,
+    transmissionFlags: oldstyleFlagsOf(served) | (more?.flags ?? 0),
+  });
+  more?.reserved.copy(hello, oldstyleHello.offsetOf('reserved'));
+  socket.write(hello);
   const replies = { structured: false, extended: false };
-  return { ...replies, socket, served, sizeBytes, face: 'oldstyle', contexts: [], tls: false };
+  return {
+    ...replies,
+    socket,
+    served,
+    sizeBytes,
+    face: extension === undefined ? 'oldstyle' : 'migration',
+    contexts: [],
+    tls: false,
+  };
 }

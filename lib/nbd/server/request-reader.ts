@@ -14,6 +14,8 @@ import {
 export interface Request {
   /** undefined: of no known type. */
   command: NbdCommand | undefined;
+  /** As it stood there. */
+  type: number;
   flags: number;
   cookie: bigint;
   /** Beyond 2^53 it is not exact, and beyond every disk. */
@@ -77,7 +79,7 @@ export class RequestReader {
       this.isForeign = magic !== requestMagic;
       const payloadBytes = type === commandRows.write.code ? length : 0;
       const command = nbdCommands[type];
-      this.request = { command, flags, cookie, offset: Number(offset), length, payloadBytes };
+      this.request = { command, type, flags, cookie, offset: Number(offset), length, payloadBytes };
     }
   }
 
@@ -88,11 +90,19 @@ export class RequestReader {
       const payloadBytes = (header.flags & commandFlags.payloadLength) === 0 ? 0 : length;
       const { flags, type, cookie } = header;
       const command = nbdCommands[type];
-      this.request = { command, flags, cookie, offset: Number(header.offset), length, payloadBytes };
+      this.request = { command, type, flags, cookie, offset: Number(header.offset), length, payloadBytes };
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error;
       this.isForeign = true;
-      this.request = { command: undefined, flags: 0, cookie: 0n, offset: 0, length: 0, payloadBytes: 0 };
+      this.request = {
+        command: undefined,
+        type: 0,
+        flags: 0,
+        cookie: 0n,
+        offset: 0,
+        length: 0,
+        payloadBytes: 0,
+      };
     }
   }
 }

@@ -3,7 +3,7 @@
  * migration: who does both asks it to shut clients out, and to let them in again.
  */
 import type { Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { MillraceError } from '../../errors.ts';
 import { limits } from '../../limits.ts';
 import { type Address, addressText } from '../../network/address.ts';
@@ -14,6 +14,7 @@ import { tell } from '../../telemetry.ts';
 import { AccessList } from '../acl.ts';
 import type { Export } from '../export.ts';
 import { Connection, type SessionEnd } from './connection.ts';
+import type { Extension } from './extension.ts';
 import type { Offer } from './haggle.ts';
 import { piecePool } from './pieces.ts';
 import { type NbdServerStatus, statusOf } from './status.ts';
@@ -26,8 +27,9 @@ export interface NbdServerOptions {
   style?: 'newstyle' | 'oldstyle';
   access?: AccessList;
   tls?: ServerTlsOptions;
-  /** Clients at a time; one more is closed at once. */
-  maxClients?: number;
+  /** Clients at a time; one more is closed at once. Asked for each where it is a function. */
+  maxClients?: number | (() => number);
+  extension?: Extension;
   /** Every change is durable before its reply. Unless told: in oldstyle, whose clients may not know FLUSH (L23). */
   durable?: boolean;
   /** A request that takes longer costs the client its connection; undefined: never. */
@@ -141,9 +143,17 @@ export class NbdServer {
     this.#admits = true;
   }
 
-  /** Closes the listening sockets, and resolves when they are closed; connections must have ended. */
+  /** Closes the listening sockets, and resolves when they are closed. */
   async stopListening(): Promise<void> {
-    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    for (const listener of this.#listeners) listener.stop();
+    await nextTurn();
+  }
+
+  /** Listens again where it did before `stopListening`. Rejects as `start`. */
+  async listenAgain(): Promise<void> {
+    const before = this.#listeners.splice(0);
+    for (const { address } of before)
+      this.#listeners.push(await listenPatiently(address, (socket) => this.#accept(socket), undefined));
   }
 
   /** Ends orderly: nobody new, requests that have begun are answered. */
@@ -152,7 +162,7 @@ export class NbdServer {
     clearInterval(this.#watch);
     for (const listener of this.#listeners) listener.stop();
     await this.shutOut(patienceMs);
-    await this.stopListening();
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
   }
 
   status(): NbdServerStatus {
@@ -176,6 +186,7 @@ export class NbdServer {
         offer: this.#offer,
         style: this.#options.style ?? 'newstyle',
         durable: this.#durable,
+        extension: this.#options.extension,
         slabs: this.#slabs,
         pieces: this.#pieces,
         scratch: this.#scratch,
@@ -201,7 +212,8 @@ export class NbdServer {
   #refusal(address: string | undefined): string | undefined {
     if (!this.#admits) return 'no clients are let in now';
     if (!this.#access.allows(address)) return 'not on the access list';
-    const most = this.#options.maxClients ?? limits.nbdClients;
+    const { maxClients = limits.nbdClients } = this.#options;
+    const most = typeof maxClients === 'number' ? maxClients : maxClients();
     return this.#connections.size >= most ? `more than ${most} clients` : undefined;
   }
 

@@ -15,6 +15,7 @@ import { isReadOnly } from '../export.ts';
 import type { Agreement } from './agreement.ts';
 import { commands } from './commands.ts';
 import type { CommandContext, Counters } from './context.ts';
+import type { ExtendedSession } from './extension.ts';
 import { faces } from './faces.ts';
 import { nbdErrorOf } from './failure.ts';
 import { protocolError } from './haggle.ts';
@@ -31,6 +32,8 @@ export interface TransmissionOptions {
   /** Every change is durable before its reply. */
   durable: boolean;
   peer: string;
+  /** Sees every request first. */
+  session: ExtendedSession | undefined;
 }
 
 /**
@@ -47,11 +50,12 @@ export class Transmission extends Writable implements CommandContext {
   readonly codec;
   readonly outbox: Outbox;
   readonly pieces: Pieces;
-  readonly durable: boolean;
+  durable: boolean;
   readonly counters: Counters = { requests: 0, failed: 0, bytesRead: 0, bytesWritten: 0 };
   readonly #agreement: Agreement;
   readonly #bounds: Bounds;
   readonly #peer: string;
+  readonly #session: ExtendedSession | undefined;
   readonly #reader: RequestReader;
   /** Data of a WRITE that is coming in. */
   #payload: Payload | undefined;
@@ -75,6 +79,7 @@ export class Transmission extends Writable implements CommandContext {
     this.#agreement = agreement;
     this.#onEnd = onEnd;
     this.#peer = options.peer;
+    this.#session = options.session;
     this.#bounds = { face: faces[face], sizeBytes, readOnly: isReadOnly(served), extended, structured };
     this.#reader = new RequestReader(extended);
     this.image = served.image;
@@ -249,6 +254,10 @@ export class Transmission extends Writable implements CommandContext {
       return true;
     }
     if (this.#running.size >= limits.nbdRequestsInFlight || this.outbox.isFull) return false;
+    if (this.#session?.begin(this, request) === true) {
+      this.counters.requests += 1;
+      return true;
+    }
     const verdict = judge(request, this.#bounds);
     if ('close' in verdict) {
       this.destroy(protocolError(this.#peer, verdict.close));
