@@ -158,6 +158,10 @@ export const limits = {
   /** One WRITE of a mirror, bytes, and how many are in flight on one connection: memory that a mirror takes. */
   mirrorRequestBytes: 1_048_576,
   mirrorInFlight: 4,
+  /** Connections of one mirror to a millrace listener. */
+  mirrorConnections: 2,
+  /** Ranges of a disk that a listener keeps to know what has come. */
+  coverageRanges: 65_536,
   /** Bytes behind the first pass that clients may have changed before these are sent first. */
   mirrorChangedBytes: 67_108_864,
   /** Lines of one command on flexnbd's control socket: an access list with so many entries. */

@@ -15,7 +15,6 @@ import { Framer } from '../../stage/framer.ts';
 import {
   commandRows,
   hashBytes,
-  joinRequest,
   nbdErrorName,
   oldstyleHello,
   peerCommands,
@@ -47,7 +46,7 @@ export interface DestinationHello {
   /** `transmissionFlags` */
   flags: number;
   /** Set where it is a millrace listener. */
-  peer: { connections: number; owner: Buffer } | undefined;
+  peer: { connections: number; owner: number } | undefined;
 }
 
 interface Pending {
@@ -157,9 +156,8 @@ export class Destination {
   }
 
   /** Of a millrace listener: belongs to the mirror from now on, and everything of earlier attempts has ended. */
-  async join(mirror: Buffer, attempt: number): Promise<void> {
-    const payload = joinRequest.encode({ mirror, attempt });
-    await this.#ask(peerCommands.join, 0, payload.length, payload);
+  async join(mirror: number, attempt: number): Promise<void> {
+    await this.#ask(peerCommands.join, mirror, attempt);
   }
 
   /** Of a millrace listener: SHA-256 of what lies there. */
@@ -338,6 +336,6 @@ function decodeHello(bytes: Buffer): DestinationHello {
   return {
     sizeBytes: narrow(sizeBytes, 'size of the disk'),
     flags,
-    peer: note && { connections: note.connections, owner: Buffer.from(note.owner) },
+    peer: note && { connections: note.connections, owner: narrow(note.owner, 'number of a mirror') },
   };
 }

@@ -6,7 +6,7 @@
  * The hand-over is one tick: the file is removed, if that was asked for, and the disconnect request is written. Before it
  * this copy of the disk counts, after it the other one. Source: nbd-migration, D.3 to D.7.
  */
-import { randomBytes } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MillraceError, why } from '../../errors.ts';
 import { limits } from '../../limits.ts';
@@ -61,8 +61,8 @@ const lingerMs = 5000;
 /** One migration from its start to its end. */
 interface Run {
   options: MirrorOptions;
-  /** Names it to a millrace listener. */
-  id: Buffer;
+  /** Names it to a millrace listener: not 0, below 2^48. */
+  id: number;
   abort: AbortController;
   limit: RateLimit;
   startedMs: number;
@@ -122,7 +122,7 @@ export class Mirror {
     const startedMs = performance.now();
     const run: Run = {
       options,
-      id: randomBytes(16),
+      id: randomInt(1, 2 ** 48 - 1),
       abort: new AbortController(),
       limit: new RateLimit(options.maxBytesPerSecond, startedMs),
       startedMs,
@@ -238,7 +238,7 @@ export class Mirror {
     if (got !== sizeBytes)
       throw new MillraceError('MR_ERR_NBD_MIRROR_SIZE', { address: first.address, got, expected: sizeBytes });
     if (peer !== undefined) {
-      if (!peer.owner.equals(run.id)) this.#forget(run);
+      if (peer.owner !== run.id) this.#forget(run);
       await first.join(run.id, run.attempts);
       const more = Math.min(options.connections ?? peer.connections, peer.connections) - 1;
       for (let n = 0; n < more; n += 1) {
@@ -343,7 +343,12 @@ export class Mirror {
     first.destroy();
     this.#enter('ended');
     const where = servedAt === undefined ? first.address : `${servedAt} (by ${first.address})`;
-    this.#tell('info', 'done', `the disk has gone to ${where}`, { ...handedOver, servedAt });
+    this.#tell('info', 'done', `the disk has gone to ${where}`, {
+      ...handedOver,
+      servedAt,
+      verifiedBytes: run.attempt?.totals.verifiedBytes,
+      attempts: run.attempts,
+    });
     this.#forget(run);
     this.#gone(handedOver);
   }
