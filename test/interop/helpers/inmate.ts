@@ -41,6 +41,16 @@ export class Inmate {
     return value;
   }
 
+  /** Every line that it still writes, when it has ended. */
+  async rest(): Promise<string[]> {
+    const lines: string[] = [];
+    for (;;) {
+      const { value, done } = await this.#lines.next();
+      if (done) return lines;
+      lines.push(value);
+    }
+  }
+
   /** Writes one line to its standard input. */
   tell(line: string): void {
     this.#child.stdin.write(`${line}\n`);
