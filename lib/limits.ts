@@ -180,6 +180,11 @@ export const limits = {
   viewerStallSeconds: 60,
   /** How long the same answer without news is held back, milliseconds. Viewers have no time-outs. */
   idleAnswerMs: 100,
+  /**
+   * How long a beacon is kept back, milliseconds: a program that starts has its buffers some time before the relay
+   * hears of its streams, and viewers break on what happened before they were told that nothing did.
+   */
+  beaconGraceMs: 100,
 } as const;
 
 /** The type of the table: every ceiling by name. */

@@ -26,6 +26,8 @@ export class Beacon {
   timestampEndCycles: bigint | undefined;
   /** Of the first index or beacon that knew it; undefined: none did. */
   streamClassId: bigint | undefined;
+  /** When the beacon came, ms of the process's clock. */
+  atMs = 0;
   /** Indexes that had come before the beacon: it says nothing before all of their packets are readable. */
   afterIndexes = 0;
   /** Indexes that have come. */
@@ -51,6 +53,7 @@ export class Beacon {
     if (timestampEndCycles < this.#latestCycles) return false;
     const isNews = timestampEndCycles !== this.timestampEndCycles;
     this.timestampEndCycles = timestampEndCycles;
+    if (isNews) this.atMs = performance.now();
     this.#advance(timestampEndCycles);
     return isNews;
   }

@@ -45,7 +45,8 @@ export class LiveScene {
   }
 
   static async open(t: ExecutionContext, options: LiveOptions = {}): Promise<LiveScene> {
-    const relay = await TestRelay.start(t, options.relay);
+    const { limits, ...rest } = options.relay ?? {};
+    const relay = await TestRelay.start(t, { ...rest, limits: { beaconGraceMs: 0, ...limits } });
     return LiveScene.on(t, relay, options);
   }
 

@@ -4,8 +4,6 @@
  * at once, and the same again only when there is news, or after a while. Source: live-protocol, "Checklists" 13;
  * viewers have no time-outs, but ask about one stream after the other, so news about another thing counts as well.
  */
-import { limits } from '../../limits.ts';
-
 /** What is asked about: what was last said of it. */
 export interface Topic {
   /** When it was last answered without news; 0: never. */
@@ -26,8 +24,11 @@ export class IdlePace {
   #timer: NodeJS.Timeout | undefined;
   readonly #clock: () => number;
 
-  /** `clock`: milliseconds, injectable for tests. */
-  constructor(clock: () => number = () => performance.now()) {
+  readonly #holdMs: number;
+
+  /** `holdMs`: how long an answer is held back at most. `clock`: milliseconds, injectable for tests. */
+  constructor(holdMs: number, clock: () => number = () => performance.now()) {
+    this.#holdMs = holdMs;
     this.#clock = clock;
   }
 
@@ -35,7 +36,7 @@ export class IdlePace {
   delayMs(topic: Topic): number {
     if (topic.idleAtMs === 0 || topic.news) return 0;
     const since = this.#clock() - topic.idleAtMs;
-    return Math.max(0, (topic.seen === this.#news ? limits.idleAnswerMs : limits.idleAnswerMs / 10) - since);
+    return Math.max(0, (topic.seen === this.#news ? this.#holdMs : this.#holdMs / 10) - since);
   }
 
   /** An answer was given, with news or without. */

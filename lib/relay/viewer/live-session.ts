@@ -82,6 +82,11 @@ export class LiveSession {
     return trace;
   }
 
+  /** Whether streams were added that nobody is shown yet. */
+  get hasUnpublished(): boolean {
+    return this.#unpublished.length > 0;
+  }
+
   /** All streams that were added are shown, together: nobody sees half of a channel. */
   publish(): void {
     const streams = this.#unpublished;

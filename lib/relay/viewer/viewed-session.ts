@@ -62,6 +62,11 @@ export class ViewedSession implements Audience {
     return this.#metadata.get(trace);
   }
 
+  /** Whether there are streams of which the viewer does not know: it must not be told that nothing happened meanwhile. */
+  get hides(): boolean {
+    return this.#unannounced.size > 0 || this.live.hasUnpublished;
+  }
+
   /** Whether there are streams that may be shown and were not. */
   get hasNew(): boolean {
     for (const { live } of this.#unannounced) if (live.trace.metadata !== undefined) return true;

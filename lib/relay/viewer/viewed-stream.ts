@@ -17,7 +17,8 @@ export interface ViewedData extends Facts {
   readonly cursor: PacketCursor;
   /** The packet of the last index: GET_PACKET reads in its file. */
   given: StoredPacket | undefined;
-  /** The beacon that was handed out last. */
+  /** The time that was handed out last as one until which nothing happened, and the beacon that it came of. */
+  quietCycles: bigint | undefined;
   beaconCycles: bigint | undefined;
 }
 
@@ -52,6 +53,6 @@ export function viewStream(
     return { viewed, live, topic, cursor, close: closeBoth(cursor) };
   }
   const cursor = live.writer.stored.open(from);
-  const place = { cursor, given: undefined, beaconCycles: undefined };
+  const place = { cursor, given: undefined, quietCycles: undefined, beaconCycles: undefined };
   return { viewed, live, topic, ...place, close: closeBoth(cursor) };
 }

@@ -49,7 +49,7 @@ export class ViewerConnection implements ViewerContext {
   attached: Map<number, ViewedSession> | undefined;
   readonly #socket: Socket;
   readonly #replies: ViewerReplies;
-  readonly #pace = new IdlePace();
+  readonly #pace: IdlePace;
   readonly #pipe: Pipe;
   /** Refused: what still comes is not looked at. */
   #deaf = false;
@@ -61,6 +61,7 @@ export class ViewerConnection implements ViewerContext {
     this.peer = `${accepted.remoteAddress ?? ''}:${accepted.remotePort ?? 0}`;
     const { pool } = viewers;
     const { scratch, limits } = this.relay;
+    this.#pace = new IdlePace(limits.idleAnswerMs);
     const source = socketSource(accepted, { pool, quota: pool.quota(1), scratch, name: this.peer });
     this.#socket = source.socket;
     this.#replies = new ViewerReplies(source.socket, limits.viewerPieceBytes);

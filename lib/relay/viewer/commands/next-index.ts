@@ -35,7 +35,7 @@ function next(context: ViewerContext, stream: ViewedStream): Next | Promise<Next
     stream.viewed.drop(stream);
     return hangUp;
   }
-  return inactive(stream);
+  return inactive(context, stream);
 }
 
 /** The record of the packet, read from its index file. */
@@ -51,6 +51,7 @@ function given(context: ViewerContext, stream: ViewedData, { packet, error }: Ta
   // a record that only says that its packet is lost: there may be another behind it
   if (packet === undefined) return next(context, stream);
   stream.given = packet;
+  stream.quietCycles = undefined;
   return { status: indexStatus.ok, packet };
 }
 
@@ -66,15 +67,33 @@ function unreadable({ peer }: ViewerContext, stream: ViewedData, error: Millrace
   return failed;
 }
 
-/** Nothing is there to read: until when nothing happened, if the producer said so and all before it was read. */
-function inactive(stream: ViewedData): Next {
+/**
+ * Nothing is there to read: until when nothing happened, if the producer said so and all before it was read.
+ *
+ * babeltrace2 2.0 ends with an error when a stream that it is shown later begins before a time that it was told to be
+ * quiet, and it learns of new streams only with a packet. So a beacon waits until nothing is likely to come that is
+ * older; and while there are streams that the viewer was not shown, each beacon moves its time on by a cycle: it does
+ * not get ahead of them, and as it sees time move it goes on asking for packets everywhere.
+ */
+function inactive({ relay }: ViewerContext, stream: ViewedData): Next {
   const { writer } = stream.live;
-  const { timestampEndCycles, streamClassId, afterIndexes } = writer.ledger.beacon;
+  const { timestampEndCycles, streamClassId, afterIndexes, atMs } = writer.ledger.beacon;
   const isKnown = timestampEndCycles !== undefined && streamClassId !== undefined;
   if (!isKnown || writer.stored.count < afterIndexes || stream.cursor.available) return nothing;
-  const idle = stream.beaconCycles === timestampEndCycles;
-  stream.beaconCycles = timestampEndCycles;
-  return { status: indexStatus.inactive, timestampEndCycles, idle };
+  const isNew = timestampEndCycles !== stream.beaconCycles;
+  const isRipe = performance.now() - atMs >= relay.limits.beaconGraceMs;
+  if (isNew && isRipe) {
+    stream.beaconCycles = timestampEndCycles;
+    const before = stream.quietCycles ?? stream.given?.record.timestampEndCycles;
+    if (!stream.viewed.hides) stream.quietCycles = timestampEndCycles;
+    else if (before !== undefined && before < timestampEndCycles) stream.quietCycles = before + 1n;
+    else return nothing;
+    return { status: indexStatus.inactive, timestampEndCycles: stream.quietCycles };
+  }
+  const quiet = stream.quietCycles;
+  return quiet === undefined
+    ? nothing
+    : { status: indexStatus.inactive, timestampEndCycles: quiet, idle: true };
 }
 
 /** As viewers act on them: metadata only where asking for it brings some. */
