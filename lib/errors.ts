@@ -177,6 +177,13 @@ const rows = {
     text: '{command}: trace chunk {chunk} is unknown',
   },
   MR_ERR_RELAY_METADATA: { scope: 'connection', ret: relayRet.unknown, text: '{command}: {why}' },
+  // live client
+  MR_ERR_LIVE_VERSION: {
+    scope: 'pipeline',
+    text: '{peer} speaks major version {got} of the live protocol, expected {expected}',
+  },
+  MR_ERR_LIVE_SESSION: { scope: 'pipeline', text: '{peer}: session {session}: {why}' },
+  MR_ERR_LIVE_REPLY: { scope: 'pipeline', text: '{peer}: {command}: {why}' },
   // consumer
   MR_ERR_CONSUMER_NO_TRACE: { scope: 'pipeline', text: '{path}: no trace can be read there: {why}' },
   MR_ERR_CONSUMER_DAMAGE: { scope: 'stream', text: '{path}: {why}' },

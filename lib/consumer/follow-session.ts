@@ -7,15 +7,14 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MillraceError } from '../errors.ts';
 import type { FrameBatch } from '../stage/batch.ts';
+import { metadataBatches } from '../stage/metadata-batches.ts';
 import { sessionFacts } from '../stage/session-facts.ts';
 import { SessionFrames, type SessionStream, streamKey } from '../stage/session-frames.ts';
-import { looseSlab } from '../stage/slab.ts';
 import { FollowTrace, inodeOf, type NewFiles } from './follow-trace.ts';
 import { PacketWindow } from './packet-window.ts';
 import type { ChunkLayout, SessionLayout } from './session-layout.ts';
 import type { SourceContext } from './session-reader.ts';
 import { TailStream } from './tail-stream.ts';
-import { metadataCommands } from './trace.ts';
 
 /** Looks at the directory after which what has not changed is believed to stay. */
 const patience = 4;
@@ -189,12 +188,7 @@ export class FollowSession {
     const { handle: stream } = this.#frames.stream(streamKey(trace.path, 'metadata')) ?? {};
     if (stream === undefined || more.length === 0) return;
     const { session } = this.#frames;
-    const { version } = trace;
-    for (const { start, end, last } of metadataCommands(more)) {
-      const place = { version, start: 0, end: end - start, last, paddingSizeBytes: 0 };
-      const slab = looseSlab(more.subarray(start, end));
-      yield { slab, frames: [{ kind: 'metadata', session, stream, ...place }] };
-    }
+    yield* metadataBatches({ session, stream, version: trace.version }, more);
   }
 
   /** New files of a trace, and new packets of those that are known. */

@@ -9,7 +9,7 @@ import { SessionFrames, type SessionStream, streamKey } from '../stage/session-f
 import { PacketCursor } from './packet-cursor.ts';
 import { type OpenStream, PacketWindow, type SlabSource } from './packet-window.ts';
 import type { ChunkLayout, SessionLayout } from './session-layout.ts';
-import { metadataBatches, openTrace, type Trace } from './trace.ts';
+import { openTrace, type Trace, traceMetadata } from './trace.ts';
 
 /** What the readers of one source share. */
 export interface SourceContext {
@@ -56,7 +56,7 @@ export class SessionReader {
         yield { slab: undefined, frames: frames.take() };
         for (const trace of traces) {
           const { handle } = frames.stream(streamKey(trace.layout.path, 'metadata')) as SessionStream;
-          yield* metadataBatches(trace, frames.session, handle);
+          yield* traceMetadata(trace, frames.session, handle);
         }
         yield* this.#packets(streams);
       } finally {

@@ -1,14 +1,13 @@
 /** One CTF trace in a directory: its metadata, and which files are its streams. */
 import { join } from 'node:path';
 import { readMetadataClass } from '../ctf/metadata/index.ts';
-import { metadataByteOrder, metadataPacketHeader } from '../ctf/metadata-packet.ts';
 import { PacketReader } from '../ctf/packet-header.ts';
 import type { TraceClass } from '../ctf/trace-class.ts';
 import { CommittedFile, type CooperativeOptions } from '../disk/committed-file.ts';
 import { MillraceError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { FrameBatch } from '../stage/batch.ts';
-import { looseSlab } from '../stage/slab.ts';
+import { metadataBatches } from '../stage/metadata-batches.ts';
 import { type CursorOptions, PacketCursor } from './packet-cursor.ts';
 import type { TraceLayout } from './session-layout.ts';
 import { possibleRings, type StreamFiles, streamFilesOf } from './stream-files.ts';
@@ -87,66 +86,13 @@ async function metadataOf(directory: string, options: CooperativeOptions): Promi
   }
 }
 
-/** A trace's metadata as frames of its metadata stream, in commands that can be read one by one. */
-export async function* metadataBatches(
+/** A trace's metadata as frames of its metadata stream. */
+export async function* traceMetadata(
   trace: Trace,
   session: number,
   stream: number,
 ): AsyncGenerator<FrameBatch, void> {
   const { directory } = trace.cursorOptions;
-  const bytes = (await metadataOf(directory, trace.cursorOptions)).subarray(0, trace.metadataBytes);
-  for (const { start, end, last } of metadataCommands(bytes))
-    yield {
-      slab: looseSlab(bytes.subarray(start, end)),
-      frames: [
-        {
-          kind: 'metadata',
-          session,
-          stream,
-          version: 0,
-          start: 0,
-          end: end - start,
-          last,
-          paddingSizeBytes: 0,
-        },
-      ],
-    };
-}
-
-/**
- * Where to cut metadata: packets are read one by one, so as many as fit a slab are a command; plain text is one, for
- * only its end is known to be no middle of a declaration.
- */
-export function metadataCommands(bytes: Buffer): { start: number; end: number; last: boolean }[] {
-  const most = limits.slabBytes;
-  const commands: { start: number; end: number; last: boolean }[] = [];
-  const ends = packetEnds(bytes);
-  let start = 0;
-  const cut = (end: number) => {
-    for (let at = start; at < end; at += most)
-      commands.push({ start: at, end: Math.min(at + most, end), last: at + most >= end });
-    start = end;
-  };
-  let before = 0;
-  for (const end of ends) {
-    if (end - start > most && before > start) cut(before);
-    before = end;
-  }
-  cut(bytes.length);
-  return commands;
-}
-
-function packetEnds(bytes: Buffer): number[] {
-  const byteOrder = metadataByteOrder(bytes);
-  if (byteOrder === undefined) return [];
-  const layout = metadataPacketHeader[byteOrder];
-  const ends: number[] = [];
-  for (let at = 0; bytes.length - at >= layout.minSizeBytes; ) {
-    at += Math.max(
-      layout.decode(bytes, at, at + layout.minSizeBytes).packetSizeBits / 8,
-      layout.minSizeBytes,
-    );
-    ends.push(Math.min(at, bytes.length));
-  }
-  return ends;
+  const bytes = await metadataOf(directory, trace.cursorOptions);
+  yield* metadataBatches({ session, stream, version: 0 }, bytes.subarray(0, trace.metadataBytes));
 }

@@ -19,18 +19,18 @@ const minorOf = { 'ctf-1.8': 11, 'ctf-2': 15 } as const;
 const dated = /^(.+)-(\d{8}-\d{6})$/;
 
 /**
- * A session's opening frame. `directory`: absolute path of the session's directory; `trace`: one of its traces;
+ * A session's opening frame. `directory`: path of the session's directory, or what a relay would call it; `trace`: one of its traces;
  * `writtenS`: when its metadata was written, seconds since 1970, if nothing says when the session was made.
  */
 export function sessionFacts(
   session: number,
   directory: string,
-  trace: TraceClass,
+  trace: TraceClass | undefined,
   writtenS: bigint,
   names: SessionNames,
 ): SessionOpen {
   const text = (name: string): string | undefined => {
-    const value = trace.environment.get(name);
+    const value = trace?.environment.get(name);
     return typeof value === 'string' && value !== '' ? value : undefined;
   };
   const name = basename(directory);
@@ -49,8 +49,8 @@ export function sessionFacts(
     basePath: '',
     liveTimerUs: names.liveTimerUs ?? 0,
     snapshot: false,
-    minor: minorOf[trace.format],
-    traceFormat: trace.format,
+    minor: minorOf[trace?.format ?? 'ctf-1.8'],
+    traceFormat: trace?.format ?? 'ctf-1.8',
   };
 }
 
