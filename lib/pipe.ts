@@ -13,7 +13,7 @@ import { nameMatcher, select } from './stage/select.ts';
 
 /** What to connect, and what of it. */
 export interface PipeOptions
-  extends Partial<Pick<EndOptions, 'strict'>>,
+  extends Partial<Pick<EndOptions, 'strict' | 'follow'>>,
     Pick<EndOptions, 'stdin' | 'stdout'> {
   source: string;
   sink: string;
@@ -48,8 +48,8 @@ export interface RunningPipe {
  * in the report.
  */
 export async function openPipe(options: PipeOptions): Promise<RunningPipe> {
-  const { stdout, strict = false } = options;
-  const ends: EndOptions = { stdin: () => options.stdin(), stdout, strict };
+  const { stdout, strict = false, follow = false } = options;
+  const ends: EndOptions = { stdin: () => options.stdin(), stdout, strict, follow };
   const [from, to] = [parseUri(options.source), parseUri(options.sink)];
   const [sourceKind, sinkKind] = await kindsOf(from, to);
   const open = openSource[sourceKind] as (

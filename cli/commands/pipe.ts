@@ -19,6 +19,7 @@ interface PipeSettings {
   help: boolean;
   json: boolean;
   strict: boolean;
+  follow: boolean;
   sessions: string[];
   streams: string[];
   control: string | undefined;
@@ -46,6 +47,14 @@ const optionTable: readonly Option<PipeSettings>[] = [
     help: 'Refuse what real peers are forgiven, such as a session that was never closed.',
     set: (settings, on) => {
       settings.strict = on;
+    },
+  },
+  {
+    name: 'follow',
+    section,
+    help: 'Go on with a directory that a relay or a tracer is writing, until nobody does.',
+    set: (settings, on) => {
+      settings.follow = on;
     },
   },
   {
@@ -90,6 +99,7 @@ async function run(context: Context): Promise<number> {
     help: false,
     json: false,
     strict: false,
+    follow: false,
     sessions: [],
     streams: [],
     control: undefined,
@@ -104,10 +114,10 @@ async function run(context: Context): Promise<number> {
   if (source === undefined || sink === undefined || more.length > 0)
     throw usageError('a SOURCE and a SINK are needed');
   const { openPipe } = await loadPipe();
-  const { sessions, streams, strict } = settings;
+  const { sessions, streams, strict, follow } = settings;
   const { stdout } = context;
   const stdin = () => context.stdin();
-  const running = await openPipe({ source, sink, sessions, streams, strict, stdin, stdout });
+  const running = await openPipe({ source, sink, sessions, streams, strict, follow, stdin, stdout });
   const report = await watched(context, running, settings.control);
   const out = sink === '-' ? context.stderr : context.stdout;
   if (settings.json) out.write(`${asJson(report)}\n`);

@@ -12,6 +12,8 @@ export interface EndOptions {
   stdout: Writable;
   /** Refuse oddities of real peers. */
   strict: boolean;
+  /** Go on with a directory that others are writing. */
+  follow: boolean;
 }
 
 /** An opened source: the stages that bring its frames into the order of the grammar. */
@@ -29,6 +31,10 @@ export type KindOf<K> = { kind: K } | { why: string };
 /** An address as a source. A file is looked into: one that holds a frame log should be called so. */
 export async function sourceKindOf(uri: Uri): Promise<KindOf<SourceKind>> {
   if (uri.kind === 'capture' || uri.kind === 'stdio') return { kind: uri.kind };
+  if (uri.kind === 'live')
+    return uri.target === undefined
+      ? { why: `${uri.text} names no session, expected /host/HOSTNAME/SESSION` }
+      : { kind: 'live' };
   if (uri.kind !== 'path') return { why: `${uri.text} is no source` };
   const found = await stat(uri.path).catch(() => undefined);
   if (found?.isFile() !== true) return { kind: 'directory' };
@@ -41,7 +47,7 @@ export async function sourceKindOf(uri: Uri): Promise<KindOf<SourceKind>> {
 /** An address as a sink. */
 export function sinkKindOf(uri: Uri): KindOf<SinkKind> {
   if (uri.kind === 'capture' || uri.kind === 'stdio') return { kind: uri.kind };
-  return { why: `${uri.text} is no sink` };
+  return uri.kind === 'path' ? { kind: 'directory' } : { why: `${uri.text} is no sink` };
 }
 
 async function holdsFrameLog(path: string): Promise<boolean> {
@@ -58,6 +64,7 @@ async function holdsFrameLog(path: string): Promise<boolean> {
 /** The address of each kind. */
 interface SourceUri {
   directory: OfKind<'path'>;
+  live: OfKind<'live'>;
   capture: OfKind<'capture'>;
   stdio: OfKind<'stdio'>;
 }
@@ -66,25 +73,43 @@ interface SourceUri {
 export const openSource: {
   readonly [K in SourceKind]: (uri: SourceUri[K], options: EndOptions) => Promise<OpenSource>;
 } = {
-  async directory({ path }) {
+  async directory({ path }, { follow }) {
     const { directorySource } = await import('../consumer/index.ts');
     let damages = 0;
     const damaged = () => {
       damages += 1;
     };
     return {
-      stages: [{ name: path, stream: directorySource({ path, damaged }) }],
+      stages: [{ name: path, stream: directorySource({ path, follow, damaged }) }],
       missing: () => (damages > 0 ? `${damages} parts of ${path} cannot be read` : undefined),
     };
+  },
+  async live({ text, host, port, family, target }) {
+    const { liveSource } = await import('../relay/live-client/index.ts');
+    const { hostname = '', sessionName = '' } = target ?? {};
+    const address = { host, port, ...(family && { family }) };
+    const stream = liveSource({ address, hostname, sessionName });
+    return { stages: [{ name: text, stream }], missing: () => undefined };
   },
   capture: ({ path }, options) => frameLog({ path }, options),
   stdio: (_, options) => frameLog({ stream: options.stdin(), name: 'standard input' }, options),
 };
 
+/** The address of each kind. */
+interface SinkUri {
+  directory: OfKind<'path'>;
+  capture: OfKind<'capture'>;
+  stdio: OfKind<'stdio'>;
+}
+
 /** How each kind of sink is opened. */
 export const openSink: {
-  readonly [K in SinkKind]: (uri: OfKind<K>, options: EndOptions) => Promise<NamedStage>;
+  readonly [K in SinkKind]: (uri: SinkUri[K], options: EndOptions) => Promise<NamedStage>;
 } = {
+  async directory({ path }) {
+    const { storeSink } = await import('../disk/store-sink.ts');
+    return { name: path, stream: storeSink({ outputPath: path }) };
+  },
   async capture({ path }) {
     const { captureSink } = await import('../disk/capture-sink.ts');
     const { createLogFile } = await import('../disk/log-writer.ts');

@@ -3,6 +3,7 @@
 /** What can stand at the beginning of a pipe. */
 export const sourceKinds = {
   directory: 'DIR, file://DIR: a CTF trace, a session, or all output of a relay',
+  live: 'live://HOST[:PORT]/host/HOSTNAME/SESSION: a session of a relay, as its viewer reads it',
   capture: 'capture:FILE: a frame log',
   stdio: '-: a frame log on standard input',
 } as const;
@@ -10,6 +11,7 @@ export type SourceKind = keyof typeof sourceKinds;
 
 /** What can stand at its end. */
 export const sinkKinds = {
+  directory: 'DIR, file://DIR: stored as a relay would, below the name of the host',
   capture: 'capture:FILE: a frame log',
   stdio: '-: a frame log on standard output',
 } as const;
@@ -18,14 +20,22 @@ export type SinkKind = keyof typeof sinkKinds;
 /** The useful pairs, and what each is for. */
 const useful: Readonly<Record<SourceKind, Partial<Record<SinkKind, string>>>> = {
   directory: {
+    directory: 'store a trace anew, split as its chunks and tracefiles are',
     capture: 'pack a trace into one file',
     stdio: 'send a trace through ssh',
   },
+  live: {
+    directory: 'record a live session',
+    capture: 'record a live session in one file',
+    stdio: 'send a live session through ssh',
+  },
   capture: {
+    directory: 'unpack a trace',
     capture: 'keep a part of a frame log',
     stdio: 'send a frame log through ssh',
   },
   stdio: {
+    directory: 'store what comes through ssh',
     capture: 'keep what comes through ssh',
     stdio: 'keep a part of what comes through ssh',
   },
