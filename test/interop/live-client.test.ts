@@ -1,0 +1,118 @@
+/** Real live sessions, recorded through the live client while the relay stores them, and compared byte by byte. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import type { Inmate } from './helpers/inmate.ts';
+import { missingPeers, peersRequired, projectRoot } from './helpers/peers.ts';
+import type { RelayKind } from './helpers/relay.ts';
+import { Scene } from './helpers/scene.ts';
+import { until, within } from './helpers/wait.ts';
+
+const missing = missingPeers();
+const kinds: readonly RelayKind[] = ['lttng-relayd', 'millrace'];
+const millrace = join(projectRoot, 'dist/cli/bin.js');
+
+/** Every file below a directory, with its bytes. */
+function files(directory: string): Map<string, string> {
+  return new Map(
+    readdirSync(directory, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && !entry.parentPath.includes('.millrace'))
+      .map((entry) => join(entry.parentPath, entry.name))
+      .map((path): [string, string] => [path.slice(directory.length), readFileSync(path, 'hex')])
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+}
+
+/** Records a session of the scene's relay into a directory of its own. */
+function record(t: ExecutionContext, scene: Scene, session: string): { to: string; program: Inmate } {
+  const to = mkdtempSync(join(tmpdir(), 'millrace-record-'));
+  t.teardown(() => rmSync(to, { recursive: true, force: true }));
+  const source = `live://127.0.0.1/host/traced/${session}`;
+  return { to, program: scene.world.start(process.execPath, [millrace, 'pipe', '--json', source, to]) };
+}
+
+interface Case {
+  name: string;
+  /** Calls `now` when the recording is to begin; what it returns resolves when something has been recorded. */
+  script(scene: Scene, now: () => () => Promise<unknown>): Promise<void>;
+}
+
+const cases: readonly Case[] = [
+  {
+    name: 'buffers of each user, two programs one after the other',
+    async script(scene, now) {
+      // It waits for a session that is not there yet.
+      now();
+      await scene.lttng('create live1 --live=200000 --set-url=net://127.0.0.1');
+      await scene.lttng('enable-channel --userspace --subbuf-size=4096 c');
+      await scene.lttng('enable-event --userspace --channel=c millrace:*');
+      await scene.lttng('start');
+      await scene.shortProgram(60);
+      const second = await scene.emitter();
+      await second.emit(100, 16, 2000);
+      await second.finish();
+      await scene.lttng('stop');
+      await scene.lttng('destroy live1');
+    },
+  },
+  {
+    name: 'buffers of each process',
+    async script(scene, now) {
+      now();
+      await scene.lttng('create live1 --live=200000 --set-url=net://127.0.0.1');
+      await scene.lttng('enable-channel --userspace --buffers-pid --subbuf-size=4096 c');
+      await scene.lttng('enable-event --userspace --channel=c millrace:*');
+      await scene.lttng('start');
+      const first = await scene.emitter();
+      const second = await scene.emitter();
+      for (let n = 0; n < 10; n += 1) {
+        await first.emit(10, 16, 5000);
+        await second.emit(10, 16, 5000);
+      }
+      await scene.lttng('stop');
+      await scene.lttng('destroy live1');
+      await first.finish();
+      await second.finish();
+    },
+  },
+  {
+    name: 'a viewer that comes when nearly everything is over',
+    async script(scene, now) {
+      await scene.lttng('create live1 --live=200000 --set-url=net://127.0.0.1');
+      await scene.lttng('enable-channel --userspace --subbuf-size=4096 c');
+      await scene.lttng('enable-event --userspace --channel=c millrace:*');
+      await scene.lttng('start');
+      const emitter = await scene.emitter();
+      await emitter.emit(100, 16, 5000);
+      await scene.lttng('stop');
+      await now()();
+      await scene.lttng('destroy live1');
+      await emitter.finish();
+    },
+  },
+];
+
+for (const kind of kinds)
+  for (const { name, script } of cases)
+    (missing !== undefined && !peersRequired() ? test.skip : test.serial)(
+      `a live session of ${kind} is recorded as the relay stored it: ${name}`,
+      async (t) => {
+        t.timeout(120_000);
+        const scene = await Scene.open(t, kind);
+        let recording: ReturnType<typeof record> | undefined;
+        await script(scene, () => {
+          recording = record(t, scene, 'live1');
+          const { to } = recording;
+          return () => until('something to be recorded', () => files(to).size > 3);
+        });
+        const { to, program } = recording as unknown as ReturnType<typeof record>;
+        const end = await within('the recording to end', program.ended);
+        t.is(end.code, 0, program.errorText);
+        await scene.endProducers();
+        await scene.relay.stop();
+        const stored = files(scene.relay.outputPath);
+        t.true(stored.size > 3, [...stored.keys()].join('\n'));
+        t.deepEqual(files(to), stored, `${program.errorText}\n${scene.relay.errorText}`);
+      },
+    );
