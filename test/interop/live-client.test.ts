@@ -35,7 +35,7 @@ function record(t: ExecutionContext, scene: Scene, session: string): { to: strin
 interface Case {
   name: string;
   /** Calls `now` when the recording is to begin; what it returns resolves when something has been recorded. */
-  script(scene: Scene, now: () => () => Promise<unknown>): Promise<void>;
+  script: (scene: Scene, now: () => () => Promise<unknown>) => Promise<void>;
 }
 
 const cases: readonly Case[] = [
