@@ -2,6 +2,7 @@ import { MillraceError, version, why } from '../lib/index.ts';
 import { capture } from './commands/capture.ts';
 import { consume } from './commands/consume.ts';
 import { ctl } from './commands/ctl.ts';
+import { nbd } from './commands/nbd.ts';
 import { pipe } from './commands/pipe.ts';
 import { relay } from './commands/relay.ts';
 import { replay } from './commands/replay.ts';
@@ -19,6 +20,7 @@ export const commands: readonly Command[] = [
   pipe,
   capture,
   replay,
+  nbd,
   status,
   ctl,
   verify,

@@ -225,6 +225,8 @@ const rows = {
   MR_ERR_NBD_SIZE: { scope: 'pipeline', text: '{what} has {got} bytes, {expected} are needed' },
   MR_ERR_NBD_TLS: { scope: 'connection', text: 'TLS with {peer}: {why}' },
   MR_ERR_NBD_PSK: { scope: 'process', text: 'line {line} of the key file is no USER:HEXKEY' },
+  MR_ERR_NBD_KEYS: { scope: 'process', text: 'keys and certificates: {path}: {why}' },
+  MR_ERR_NBD_INPUT: { scope: 'pipeline', text: 'the input ended after {got} of {expected} bytes' },
   MR_ERR_NBD_KILLED: {
     scope: 'connection',
     text: '{peer} was cut: a request was not finished within {seconds} s',

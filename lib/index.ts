@@ -14,6 +14,7 @@ export {
   why,
 } from './errors.ts';
 export { type Limits, limits } from './limits.ts';
+export type * from './nbd/index.ts';
 export {
   askControl,
   type ControlCommands,
@@ -21,8 +22,10 @@ export {
   serveControl,
 } from './network/control-socket.ts';
 export { type HealthServer, type HealthSocketOptions, serveHealth } from './network/health-socket.ts';
+export { inheritedSockets } from './network/inherited.ts';
 export { parseHops, type RelayTarget, relayTarget } from './network/relay-target.ts';
 export { parseLiveUri, parseUri, type Uri } from './network/uri.ts';
+export type { NbdUri } from './network/uri-nbd.ts';
 export { defaultPorts, UriText } from './network/uri-parts.ts';
 export { notifyManager } from './os/notify.ts';
 export type { ConsumeOptions, ConsumeReport, RunningConsumer } from './pipe/consume.ts';
@@ -48,6 +51,8 @@ export const loadVerify = () => import('./disk/verify/index.ts');
 
 /** The network consumer; likewise. */
 export const loadConsume = () => import('./pipe/consume.ts');
+/** Disks over the network; likewise. */
+export const loadNbd = () => import('./nbd/index.ts');
 
 /** Pipes between two addresses; likewise. */
 export const loadPipe = () => import('./pipe.ts');

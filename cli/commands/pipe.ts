@@ -2,6 +2,7 @@ import {
   loadPipe,
   type PipeReport,
   pairs,
+  parseUri,
   type RunningPipe,
   serveControl,
   sinkKinds,
@@ -10,6 +11,7 @@ import {
 import { helpOption, jsonOption, section } from '../common-options.ts';
 import type { Command, Context } from '../context.ts';
 import { helpText } from '../help.ts';
+import { copyDisks, isDiskCopy } from '../nbd/copy.ts';
 import { applyOption, type Option, parseOptions } from '../options.ts';
 import { bytesText, showProgress } from '../progress.ts';
 import { watchSignals } from '../relay/stop-signals.ts';
@@ -88,6 +90,8 @@ function help(): string {
   return [
     'usage: millrace pipe [OPTION]... SOURCE SINK\n',
     '       millrace pipe DIR - | ssh HOST millrace pipe - SINK\n\n',
+    'Disks: nbd://HOST[:PORT][/EXPORT], nbds://, nbd+unix:///EXPORT?socket=PATH to each other and to image files,\n',
+    'see millrace nbd copy --help.\n\n',
     `Sources:\n${rows(sourceKinds)}\nSinks:\n${rows(sinkKinds)}\nPairs:\n${useful.join('')}\n`,
     helpText(optionTable),
     '\nExit status: 0 all of it passed, 1 failed, or a part is missing, 2 wrong usage.\n',
@@ -113,6 +117,8 @@ async function run(context: Context): Promise<number> {
   const [source, sink, ...more] = operands;
   if (source === undefined || sink === undefined || more.length > 0)
     throw usageError('a SOURCE and a SINK are needed');
+  const [from, to] = [parseUri(source), parseUri(sink)];
+  if (isDiskCopy(from, to)) return await copyDisks(context, from, to, settings.json);
   const { openPipe } = await loadPipe();
   const { sessions, streams, strict, follow } = settings;
   const { stdout } = context;

@@ -3,54 +3,28 @@ import {
   type ControlCommands,
   type ControlServer,
   type Log,
-  levels,
   type Relay,
   serveControl,
   tell,
   why,
 } from '../../lib/index.ts';
 import type { Context } from '../context.ts';
-import { parseWord } from '../options.ts';
+import { controlTable, logLevelCommand, stopCommand } from '../control-table.ts';
 import { defaultSocketPath } from './control-path.ts';
 import { makeRunFolder, type RunFolder } from './run-folder.ts';
 
-interface Served {
-  help: string;
-  answer: (args: readonly string[]) => unknown;
-}
-
 /** The commands by name, with `help` among them. `stop` is asked to end the relay orderly. */
 export function controlCommands(relay: Relay, log: Log, stop: () => void): ControlCommands {
-  const served: Readonly<Record<string, Served>> = {
+  return controlTable({
     status: { help: 'everything that is known of the relay', answer: () => relay.status() },
     sessions: {
       help: 'the sessions, without their streams',
       answer: () =>
         relay.status().sessions.map(({ streams, ...session }) => ({ ...session, streams: streams.length })),
     },
-    stop: {
-      help: 'end orderly, as SIGTERM does',
-      answer: () => {
-        // The answer goes out first.
-        setImmediate(stop);
-        return 'stopping';
-      },
-    },
-    'log-level': {
-      help: `show the level of the log, or set it to one of ${levels.join(', ')}`,
-      answer: ([level]) => {
-        if (level !== undefined) log.level = parseWord(level, levels);
-        return log.level;
-      },
-    },
-    help: {
-      help: 'this list',
-      answer: () => Object.fromEntries(Object.entries(served).map(([name, { help }]) => [name, help])),
-    },
-  };
-  return Object.fromEntries(
-    Object.entries(served).map(([name, { answer }]) => [name, (args: string[]) => answer(args)]),
-  );
+    stop: stopCommand(stop),
+    'log-level': logLevelCommand(log),
+  });
 }
 
 /**

@@ -24,6 +24,8 @@ export interface ImageFileOptions {
   readOnly?: boolean;
   /** Creates the file, or cuts or extends the one there is, to so many bytes. */
   createBytes?: number;
+  /** Nothing of what was in it stays. */
+  isEmptied?: boolean;
 }
 
 const readAt = promisify(readFile) as unknown as IoCall;
@@ -50,7 +52,7 @@ export class ImageFile {
   #closed = false;
 
   /** Errors: MR_ERR_IMAGE_OPEN; MR_ERR_IMAGE_IN_USE: somebody else holds the lock that keeps others out. */
-  constructor(path: string, { readOnly = false, createBytes }: ImageFileOptions = {}) {
+  constructor(path: string, { readOnly = false, createBytes, isEmptied = false }: ImageFileOptions = {}) {
     this.path = path;
     this.readOnly = readOnly;
     this.calls = openSparseCalls();
@@ -62,7 +64,10 @@ export class ImageFile {
     }
     try {
       this.#lock();
-      if (createBytes !== undefined && fstatSync(this.fd).isFile()) ftruncateSync(this.fd, createBytes);
+      if (createBytes !== undefined && fstatSync(this.fd).isFile()) {
+        if (isEmptied) ftruncateSync(this.fd, 0);
+        ftruncateSync(this.fd, createBytes);
+      }
       this.measure();
     } catch (cause) {
       closeFile(this.fd);

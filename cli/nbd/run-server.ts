@@ -1,0 +1,115 @@
+/** A server in this process, from its settings to its end. What is acquired is released in the reverse order. */
+import { join, resolve } from 'node:path';
+import {
+  type Export,
+  inheritedSockets,
+  type Level,
+  loadNbd,
+  type NbdServerOptions,
+  openLog,
+  type ServerTlsOptions,
+  serveControl,
+} from '../../lib/index.ts';
+import type { Context } from '../context.ts';
+import { readiness } from '../relay/readiness.ts';
+import { watchSignals } from '../relay/stop-signals.ts';
+import { usageError } from '../usage.ts';
+import { serverCommands } from './control.ts';
+import type { ServeSettings } from './serve-options.ts';
+
+const levels: readonly Level[] = ['warn', 'info', 'debug', 'trace'];
+
+/**
+ * Serves `images` until a signal or `stop` on the control socket. Resolves to the exit status: 0, or 128 and the
+ * number of a second signal. Rejects when it cannot start.
+ */
+export async function runServer(
+  context: Context,
+  settings: ServeSettings,
+  images: readonly { name: string; path: string }[],
+): Promise<number> {
+  const releases: (() => void | Promise<void>)[] = [];
+  const signals = watchSignals(context);
+  releases.push(() => signals.forget());
+  const level = levels[Math.min(settings.verbosity, levels.length - 1)] as Level;
+  const log = openLog({ stream: context.stderr, format: settings.logFormat, level });
+  releases.push(() => log.close());
+  try {
+    const { AccessList, Image, NbdServer } = await loadNbd();
+    const exports: Export[] = [];
+    for (const { name, path } of images) {
+      if (exports.some((other) => other.name === name))
+        throw usageError(`two exports have the name "${name}"`);
+      const image = new Image(resolve(context.cwd, path), { readOnly: settings.readOnly });
+      releases.push(() => image.close());
+      exports.push({ name, image });
+    }
+    const tls = await tlsOptions(settings);
+    const { defaultDeny, killswitchS, maxClients, oldstyle, sync } = settings;
+    const options: NbdServerOptions = {
+      listen: listenAddresses(context, settings),
+      exports,
+      style: oldstyle ? 'oldstyle' : 'newstyle',
+      access: new AccessList(settings.allowed, { defaultDeny }),
+      maxClients,
+      ...(sync === undefined ? {} : { durable: sync === 'write' }),
+      ...(killswitchS === undefined ? {} : { killswitchMs: killswitchS * 1000 }),
+      ...(tls === undefined ? {} : { tls }),
+    };
+    const server = new NbdServer(options);
+    const end = new AbortController();
+    const stopped = signals.first.then(() => end.abort());
+    await server.start({ signal: end.signal }).catch((error: unknown) => {
+      if (!end.signal.aborted) throw error;
+    });
+    // what it says on the socket must be true: it listens
+    if (settings.control !== undefined && !end.signal.aborted) {
+      const commands = serverCommands(server, log, () => signals.stop());
+      const control = await serveControl(resolve(context.cwd, settings.control), commands).catch(
+        async (error: unknown) => {
+          await server.close(0);
+          throw error;
+        },
+      );
+      releases.push(() => control.close());
+    }
+    const manager = readiness(context);
+    manager.ready();
+    await stopped;
+    manager.stopping();
+    // the control socket goes first: nothing it runs can be waited for
+    if (settings.control !== undefined) await releases.pop()?.();
+    const now = signals.second.then((number) => 128 + number);
+    return await Promise.race([now, server.close().then(() => 0)]);
+  } finally {
+    for (const release of releases.reverse()) await release();
+  }
+}
+
+function listenAddresses(context: Context, settings: ServeSettings): NbdServerOptions['listen'] {
+  const inherited = inheritedSockets(context.env, context.pid);
+  if (inherited.length > 0) return inherited;
+  const { addresses, port, sockets } = settings;
+  const unix = sockets.map((path) => ({ path: resolve(context.cwd, path) }));
+  const hosts = addresses.length === 0 && unix.length === 0 ? ['::'] : addresses;
+  return [...hosts.map((host) => ({ host: host.replace(/^\[(.*)\]$/, '$1'), port })), ...unix];
+}
+
+async function tlsOptions(settings: ServeSettings): Promise<ServerTlsOptions | undefined> {
+  const { certificates, pskFile, tls, verifyClients } = settings;
+  if (tls === 'off') return undefined;
+  if (certificates === undefined && pskFile === undefined) {
+    if (tls !== undefined) throw usageError('--tls needs --tls-certificates or --tls-psk');
+    return undefined;
+  }
+  const { parsePskFile, readText } = await loadNbd();
+  const required = tls !== 'on';
+  if (pskFile !== undefined) return { required, psk: parsePskFile(readText(pskFile)) };
+  const folder = certificates as string;
+  return {
+    required,
+    cert: readText(join(folder, 'server-cert.pem')),
+    key: readText(join(folder, 'server-key.pem')),
+    ...(verifyClients ? { verifyClients, ca: readText(join(folder, 'ca-cert.pem')) } : {}),
+  };
+}
