@@ -2,6 +2,7 @@ import { MillraceError, version, why } from '../lib/index.ts';
 import { capture } from './commands/capture.ts';
 import { consume } from './commands/consume.ts';
 import { ctl } from './commands/ctl.ts';
+import { flexnbd } from './commands/flexnbd.ts';
 import { nbd } from './commands/nbd.ts';
 import { pipe } from './commands/pipe.ts';
 import { relay } from './commands/relay.ts';
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   capture,
   replay,
   nbd,
+  flexnbd,
   status,
   ctl,
   verify,

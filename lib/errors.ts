@@ -259,6 +259,7 @@ const rows = {
   MR_ERR_NBD_MIRROR_RUNNING: { scope: 'message', text: 'a mirror runs already' },
   MR_ERR_NBD_MIRROR_ENDING: { scope: 'message', text: 'this server is ending' },
   MR_ERR_NBD_MIRROR_BROKEN: { scope: 'message', text: 'the mirror was broken off' },
+  MR_ERR_NBD_RANGE: { scope: 'message', text: '{length} bytes at {offset} of a disk of {size}' },
   MR_ERR_NBD_MIRROR_STATE: { scope: 'process', text: 'a migration that is {state} cannot be told {event}' },
   // pipes
   MR_ERR_PIPE_PAIR: { scope: 'process', text: '{source} cannot be piped into {sink}: {why}' },

@@ -58,3 +58,6 @@ export const loadNbd = () => import('./nbd/index.ts');
 export const loadPipe = () => import('./pipe.ts');
 /** Reading traces; likewise. */
 export const loadViewer = () => import('./viewer/index.ts');
+
+/** flexnbd's control socket; likewise. */
+export const loadFlexnbd = () => import('./nbd/flexnbd/index.ts');

@@ -147,6 +147,11 @@ export class Destination {
     await this.#ask(commandRows.write.code, offset, bytes.length, bytes);
   }
 
+  /** `lengthBytes` come in memory of their own. */
+  read(offset: number, lengthBytes: number): Promise<Buffer> {
+    return this.#ask(commandRows.read.code, offset, lengthBytes, noBytes, lengthBytes);
+  }
+
   async zero(offset: number, lengthBytes: number): Promise<void> {
     await this.#ask(commandRows.writeZeroes.code, offset, lengthBytes);
   }
@@ -185,6 +190,12 @@ export class Destination {
     this.check();
     this.#failure = this.#error('was told to disconnect');
     this.#socket.end(this.#header(commandRows.disconnect.code, 0, 0));
+  }
+
+  /** Says goodbye, if there is anybody, and closes. */
+  hangUp(): void {
+    if (this.#failure === undefined) this.disconnect();
+    this.#socket.destroySoon();
   }
 
   destroy(): void {
