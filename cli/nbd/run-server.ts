@@ -15,13 +15,18 @@ import { readiness } from '../relay/readiness.ts';
 import { watchSignals } from '../relay/stop-signals.ts';
 import { usageError } from '../usage.ts';
 import { serverCommands } from './control.ts';
+import { mirrorCommands } from './migration.ts';
 import type { ServeSettings } from './serve-options.ts';
+
+/** How long whoever follows a migration has to fetch its end. */
+const farewellMs = 1000;
 
 const levels: readonly Level[] = ['warn', 'info', 'debug', 'trace'];
 
 /**
- * Serves `images` until a signal or `stop` on the control socket. Resolves to the exit status: 0, or 128 and the
- * number of a second signal. Rejects when it cannot start.
+ * Serves `images` until a signal or `stop` on the control socket, or until the disk has gone to another host. Resolves to
+ * the exit status: 0, 1 when a migration was cut short, or 128 and the number of a second signal. Rejects when it cannot
+ * start.
  */
 export async function runServer(
   context: Context,
@@ -35,7 +40,7 @@ export async function runServer(
   const log = openLog({ stream: context.stderr, format: settings.logFormat, level });
   releases.push(() => log.close());
   try {
-    const { AccessList, Image, NbdServer } = await loadNbd();
+    const { AccessList, Image, mirrorOf, NbdServer } = await loadNbd();
     const exports: Export[] = [];
     for (const { name, path } of images) {
       if (exports.some((other) => other.name === name))
@@ -57,6 +62,11 @@ export async function runServer(
       ...(tls === undefined ? {} : { tls }),
     };
     const server = new NbdServer(options);
+    const [only] = exports;
+    // one disk that may change is one that may move
+    const moves = exports.length === 1 && !settings.readOnly;
+    const mirror = only !== undefined && moves ? mirrorOf(server, only.image) : undefined;
+    let stays = false;
     const end = new AbortController();
     const stopped = signals.first.then(() => end.abort());
     await server.start({ signal: end.signal }).catch((error: unknown) => {
@@ -64,7 +74,13 @@ export async function runServer(
     });
     // what it says on the socket must be true: it listens
     if (settings.control !== undefined && !end.signal.aborted) {
-      const commands = serverCommands(server, log, () => signals.stop());
+      const more =
+        mirror === undefined
+          ? {}
+          : mirrorCommands(mirror, (yes) => {
+              stays = yes;
+            });
+      const commands = serverCommands(server, log, () => signals.stop(), more);
       const control = await serveControl(resolve(context.cwd, settings.control), commands).catch(
         async (error: unknown) => {
           await server.close(0);
@@ -75,12 +91,19 @@ export async function runServer(
     }
     const manager = readiness(context);
     manager.ready();
-    await stopped;
+    const gone = mirror?.gone.then(() => (stays ? stopped : mirror.happenings.fetched(farewellMs)));
+    await (gone === undefined ? stopped : Promise.race([stopped, gone]));
     manager.stopping();
     // the control socket goes first: nothing it runs can be waited for
     if (settings.control !== undefined) await releases.pop()?.();
     const now = signals.second.then((number) => 128 + number);
-    return await Promise.race([now, server.close().then(() => 0)]);
+    const close = async (): Promise<number> => {
+      // a migration that is cut short must not be taken for one that was completed
+      const cutShort = (await mirror?.stop()) ?? false;
+      await server.close();
+      return cutShort ? 1 : 0;
+    };
+    return await Promise.race([now, close()]);
   } finally {
     for (const release of releases.reverse()) await release();
   }

@@ -15,6 +15,15 @@ export { type CopyOptions, type CopyProgress, copyDisk } from './copy.ts';
 export { checkPart, type PartOptions, readPart, writePart } from './copy-stream.ts';
 export type { Disk } from './disk.ts';
 export type { Export } from './export.ts';
+export {
+  incompletePath,
+  type ListenerOptions,
+  MigrationListener,
+  type Received,
+} from './migration/listener.ts';
+export { type HandedOver, Mirror, type MirrorAction, type MirrorOptions } from './migration/mirror.ts';
+export { isEnd, type MirrorFigures, type MirrorHappening } from './migration/progress.ts';
+export { mirrorOf } from './migration/server-door.ts';
 export { parsePskFile } from './psk.ts';
 export type { SessionEnd } from './server/connection.ts';
 export { NbdServer, type NbdServerOptions } from './server/server.ts';

@@ -75,14 +75,14 @@ export class Attempt {
 
   /** Passes until the final one would be short enough. */
   async converge(): Promise<void> {
-    const { transfer, pause, image } = this.#options;
+    const { transfer, pause } = this.#options;
     const { dirty } = transfer;
     let stuck = 0;
     let holding = 0;
     for (;;) {
       const startMs = performance.now();
       const before = dirty.dirtyBytes;
-      if (transfer.front < image.sizeBytes) await this.#copyAll();
+      if (transfer.front < dirty.sizeBytes) await this.#copyAll();
       else await this.#held(holding, () => this.#sweepChanged());
       this.#flushMs = await this.#copier.flush();
       await this.#copier.verify();
@@ -117,9 +117,9 @@ export class Attempt {
    * limit does not count it: or a disk that changes fast would never be copied to its end (nbd-migration D.4, L19).
    */
   async #copyAll(): Promise<void> {
-    const { transfer, image, changedBytes: most } = this.#options;
+    const { transfer, changedBytes: most } = this.#options;
     const { dirty } = transfer;
-    const { sizeBytes } = image;
+    const { sizeBytes } = dirty;
     const changedBytes = (): number => dirty.dirtyBytes - (sizeBytes - transfer.front);
     const isTooMuch = (at: number): boolean => {
       transfer.front = at;
@@ -133,7 +133,7 @@ export class Attempt {
   }
 
   async #sweepChanged(): Promise<void> {
-    await this.#copier.sweep(0, this.#options.image.sizeBytes, false);
+    await this.#copier.sweep(0, this.#options.transfer.dirty.sizeBytes, false);
   }
 
   /** Holds the clients' writes back while `work` goes on, by turns; the more often it was needed the longer. */

@@ -173,11 +173,11 @@ export class Copier {
     if (links[0]?.has('sendWriteZeroes') !== true) return undefined;
     const { offset } = run;
     const look = async (): Promise<number> => {
-      const most = Math.min(holeBytes, image.sizeBytes - offset);
+      const most = Math.min(holeBytes, dirty.sizeBytes - offset);
       const [first] = await image.extents(offset, most, 1);
       if (first?.hole !== true) return 0;
       const lengthBytes = Math.min(first.lengthBytes, most);
-      const isEnd = offset + lengthBytes === image.sizeBytes;
+      const isEnd = offset + lengthBytes === dirty.sizeBytes;
       return isEnd ? lengthBytes : lengthBytes - (lengthBytes % dirty.blockBytes);
     };
     const lengthBytes = await look();

@@ -277,7 +277,11 @@ export class Mirror {
     if (run.transfer === undefined) {
       const transfer = newTransfer(image.sizeBytes);
       run.transfer = transfer;
-      run.forget = image.onWrite((offset, length) => transfer.dirty.mark(offset, length));
+      const { sizeBytes } = transfer.dirty;
+      // a disk that has grown is found out before the hand-over
+      run.forget = image.onWrite((offset, length) => {
+        if (offset < sizeBytes) transfer.dirty.mark(offset, Math.min(length, sizeBytes - offset));
+      });
     }
     const attempt = new Attempt({
       image,
@@ -311,6 +315,10 @@ export class Mirror {
     this.#tell('debug', 'finishing', 'mirror: the last pass', { dirtyBytes: run.transfer.dirty.dirtyBytes });
     await attempt.finish();
     signal.throwIfAborted();
+    const { sizeBytes: expected } = image;
+    const got = run.transfer.dirty.sizeBytes;
+    if (got !== expected)
+      throw new MillraceError('MR_ERR_NBD_MIRROR_SIZE', { address: links[0]?.address ?? '', got, expected });
     if (options.action === 'nothing') return await this.#return(run);
     this.#enter('sent');
     await Promise.race([door.stop(), aborted(signal)]);

@@ -1,5 +1,9 @@
 /** What a migration tells: figures for who asks, events for who follows. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { MirrorState } from './states.ts';
+
+/** Who has asked so lately is taken to ask again. */
+const followMs = 5000;
 
 /** How a migration stands. Bytes, bytes a second, milliseconds. */
 export interface MirrorFigures {
@@ -64,6 +68,8 @@ export class Happenings {
   readonly #most: number;
   #seq = 0;
   #waiting: Array<() => void> = [];
+  #askedMs = Number.NEGATIVE_INFINITY;
+  #fetched = 0;
 
   /** `most`: how many are kept. */
   constructor(most = 1000) {
@@ -86,8 +92,24 @@ export class Happenings {
     return this.#kept.filter((each) => each.seq > seq);
   }
 
+  /** Somebody is about to ask. */
+  expect(): void {
+    this.#askedMs = performance.now();
+  }
+
+  /**
+   * Resolves once somebody who follows has fetched the last one, or nobody does, or after `graceMs`: a program whose disk
+   * has gone must not end before it has said so.
+   */
+  async fetched(graceMs: number): Promise<void> {
+    const untilMs = performance.now() + graceMs;
+    const follows = performance.now() - this.#askedMs < followMs;
+    while (follows && this.#fetched < this.#seq && performance.now() < untilMs) await delay(10);
+  }
+
   /** Those behind `seq`, as soon as there is one, or none after `waitMs`. */
   async wait(seq: number, waitMs: number): Promise<MirrorHappening[]> {
+    this.expect();
     if (this.#seq <= seq) {
       let timer: NodeJS.Timeout | undefined;
       await new Promise<void>((resolve) => {
@@ -96,6 +118,10 @@ export class Happenings {
       });
       clearTimeout(timer);
     }
+    // the answer is on its way a turn later
+    setImmediate((last: number) => {
+      this.#fetched = last;
+    }, this.#seq);
     return this.since(seq);
   }
 }

@@ -1,0 +1,300 @@
+/** `millrace nbd listen`: takes one disk in, and may serve it from then on. */
+import { resolve } from 'node:path';
+import {
+  type ControlServer,
+  type Level,
+  loadNbd,
+  type MigrationListener,
+  openLog,
+  serveControl,
+} from '../../lib/index.ts';
+import { helpOption, jsonOption, section } from '../common-options.ts';
+import type { Command, Context } from '../context.ts';
+import { controlTable, logLevelCommand, stopCommand } from '../control-table.ts';
+import { helpText } from '../help.ts';
+import { applyOption, type Option, parseBytes, parseOptions, parseWhole } from '../options.ts';
+import { showProgress } from '../progress.ts';
+import { readiness } from '../relay/readiness.ts';
+import { watchSignals } from '../relay/stop-signals.ts';
+import { usageError } from '../usage.ts';
+
+interface ListenSettings {
+  help: boolean;
+  json: boolean;
+  address: string;
+  port: number;
+  createBytes: number | undefined;
+  allowed: string[];
+  defaultDeny: boolean;
+  anyDisconnect: boolean;
+  plain: boolean;
+  connections: number | undefined;
+  thenServe: { host: string; port: number } | undefined;
+  servedAt: string | undefined;
+  control: string | undefined;
+  verbosity: number;
+}
+
+const levels: readonly Level[] = ['warn', 'info', 'debug', 'trace'];
+
+const optionTable: readonly Option<ListenSettings>[] = [
+  {
+    name: 'address',
+    short: 'a',
+    argument: 'ADDRESS',
+    section: 'Where',
+    help: 'Listen on this address. One that this host does not have yet is tried again every second.',
+    default: 'all',
+    set: (settings, value) => {
+      settings.address = value.replace(/^\[(.*)\]$/, '$1');
+    },
+  },
+  {
+    name: 'port',
+    short: 'p',
+    argument: 'PORT',
+    section: 'Where',
+    help: 'TCP port; 0 is chosen by the system.',
+    default: '10809',
+    set: (settings, value) => {
+      settings.port = parseWhole(value, 0, 65_535, '');
+    },
+  },
+  {
+    name: 'create',
+    argument: 'BYTES',
+    section: 'What',
+    help: 'Make the image, or cut or extend it, to so many bytes first; it must have the size of the disk that comes.',
+    set: (settings, value) => {
+      settings.createBytes = parseBytes(value);
+    },
+  },
+  {
+    name: 'any-disconnect',
+    section: 'What',
+    help: 'Take any disconnect request for the end, as flexnbd does. Without this all of the disk must have been written before it.',
+    set: (settings, on) => {
+      settings.anyDisconnect = on;
+    },
+  },
+  {
+    name: 'plain',
+    section: 'What',
+    help: 'Be no more than flexnbd is, to a millrace source too.',
+    set: (settings, on) => {
+      settings.plain = on;
+    },
+  },
+  {
+    name: 'connections',
+    argument: 'N',
+    section: 'What',
+    help: 'Connections that one millrace source may open.',
+    default: '2',
+    set: (settings, value) => {
+      settings.connections = parseWhole(value, 1, 16, 'connections');
+    },
+  },
+  {
+    name: 'allow',
+    short: 'A',
+    argument: 'ADDRESS[/BITS]',
+    section: 'From whom',
+    help: 'Let in only who matches one of these. Repeatable.',
+    set: (settings, value) => void settings.allowed.push(value),
+  },
+  {
+    name: 'default-deny',
+    short: 'd',
+    section: 'From whom',
+    help: 'Let nobody in while the access list is empty.',
+    set: (settings, on) => {
+      settings.defaultDeny = on;
+    },
+  },
+  {
+    name: 'then-serve',
+    argument: 'ADDRESS:PORT',
+    section: 'Then',
+    help: 'Serve the disk at this address once it is here, until a signal. An address that this host does not have yet is tried again every second; one that somebody else has is an error.',
+    set: (settings, value) => {
+      const [, host = '', port = ''] = /^\[?([^\]]+)\]?:(\d+)$/.exec(value) ?? [];
+      if (host === '') throw usageError(`"${value}" is no ADDRESS:PORT`);
+      settings.thenServe = { host, port: parseWhole(port, 0, 65_535, '') };
+    },
+  },
+  {
+    name: 'served-at',
+    argument: 'URI',
+    section: 'Then',
+    help: "Where the disk will be served, for the source's log and control socket.",
+    default: 'that of --then-serve',
+    set: (settings, value) => {
+      settings.servedAt = value;
+    },
+  },
+  {
+    name: 'control',
+    short: 's',
+    argument: 'PATH',
+    section,
+    help: 'Make a control socket at PATH, once it listens; for millrace ctl: status, acl, stop and others.',
+    set: (settings, value) => {
+      settings.control = value;
+    },
+  },
+  jsonOption('Print events as one JSON object a line: listening, received, serving.'),
+  {
+    name: 'verbose',
+    short: 'v',
+    section,
+    help: 'Log more; twice, still more.',
+    set: (settings) => {
+      settings.verbosity += 1;
+    },
+  },
+  helpOption(),
+];
+
+/** See the file's head. */
+export const listen: Command = {
+  name: 'listen',
+  summary: 'take in a disk that another host moves here',
+  help: () =>
+    `usage: millrace nbd listen [OPTION]... IMAGE\n\nWaits for millrace nbd mirror or flexnbd mirror to send a disk into IMAGE. Until all of it is here a file\nIMAGE.INCOMPLETE says so; status 0 means that this copy counts from now on.\n\n${helpText(optionTable)}`,
+  run,
+};
+
+async function run(context: Context): Promise<number> {
+  const settings: ListenSettings = {
+    help: false,
+    json: false,
+    address: '::',
+    port: 10_809,
+    createBytes: undefined,
+    allowed: [],
+    defaultDeny: false,
+    anyDisconnect: false,
+    plain: false,
+    connections: undefined,
+    thenServe: undefined,
+    servedAt: undefined,
+    control: undefined,
+    verbosity: 0,
+  };
+  const { given, operands } = parseOptions(optionTable, context.argv);
+  for (const one of given) applyOption(one, settings);
+  if (settings.help) {
+    context.stdout.write(listen.help());
+    return 0;
+  }
+  const [path, ...more] = operands;
+  if (path === undefined || more.length > 0) throw usageError('one IMAGE is needed');
+  return await listenFor(context, settings, resolve(context.cwd, path));
+}
+
+async function listenFor(context: Context, settings: ListenSettings, path: string): Promise<number> {
+  const releases: Array<() => unknown> = [];
+  const signals = watchSignals(context);
+  releases.push(() => signals.forget());
+  const level = levels[Math.min(settings.verbosity, levels.length - 1)] as Level;
+  const log = openLog({ stream: context.stderr, format: 'text', level });
+  releases.push(() => log.close());
+  const stop = new AbortController();
+  const stopped = signals.first.then(() => stop.abort(new Error('ended by a signal')));
+  const print = (event: string, facts: object): void => {
+    if (settings.json) context.stdout.write(`${JSON.stringify({ event, atMs: Date.now(), ...facts })}\n`);
+  };
+  try {
+    const { AccessList, Image, MigrationListener, NbdServer } = await loadNbd();
+    const { address, allowed, anyDisconnect, connections, createBytes, defaultDeny, plain, port } = settings;
+    const image = new Image(path, createBytes === undefined ? {} : { createBytes });
+    releases.push(() => image.close());
+    const servedAt = settings.servedAt ?? uriOf(settings.thenServe);
+    const listener = new MigrationListener({
+      image,
+      listen: { host: address, port },
+      access: new AccessList(allowed, { defaultDeny }),
+      anyDisconnect,
+      plain,
+      ...(connections === undefined ? {} : { connections }),
+      ...(servedAt === undefined ? {} : { servedAt }),
+    });
+    releases.push(() => listener.close());
+    await listener.start({ signal: stop.signal });
+    const control = await openControl(context, settings, listener, () => signals.stop(), log);
+    if (control !== undefined) releases.push(() => control.close());
+    readiness(context).ready();
+    print('listening', { address: listener.address, sizeBytes: image.sizeBytes });
+    await received(context, listener, stopped);
+    if (!listener.hasControl) return 1;
+    print('received', await listener.completed);
+    await listener.close();
+    if (settings.thenServe === undefined) return 0;
+    const server = new NbdServer({ listen: [settings.thenServe], exports: [{ name: '', image }] });
+    await server.start({ signal: stop.signal });
+    print('serving', { address: server.addresses[0] });
+    await stopped;
+    await server.close();
+    return 0;
+  } finally {
+    for (const release of releases.reverse()) await release();
+  }
+}
+
+/** Waits for the disk, or the signal, and shows how far it is. */
+async function received(
+  context: Context,
+  listener: MigrationListener,
+  stopped: Promise<void>,
+): Promise<void> {
+  const progress = showProgress(context, () => ({
+    bytes: listener.receivedBytes,
+    totalBytes: listener.image.sizeBytes,
+    text: listener.receivedBytes === 0 ? 'waiting' : 'receiving',
+  }));
+  try {
+    await Promise.race([listener.completed, stopped]);
+  } finally {
+    progress.end();
+  }
+}
+
+async function openControl(
+  context: Context,
+  { control }: ListenSettings,
+  listener: MigrationListener,
+  stop: () => void,
+  log: ReturnType<typeof openLog>,
+): Promise<ControlServer | undefined> {
+  if (control === undefined) return undefined;
+  const { AccessList } = await loadNbd();
+  const commands = controlTable({
+    status: {
+      help: 'what has come, and from whom',
+      answer: () => ({
+        ...listener.server.status(),
+        hasControl: listener.hasControl,
+        receivedBytes: listener.receivedBytes,
+        sizeBytes: listener.image.sizeBytes,
+      }),
+    },
+    acl: {
+      help: 'replace the access list by ADDRESS[/BITS]...; without any it is empty',
+      answer(entries) {
+        const { server } = listener;
+        server.access = new AccessList(entries, { defaultDeny: server.access.defaultDeny });
+        return server.status().access;
+      },
+    },
+    stop: stopCommand(stop),
+    'log-level': logLevelCommand(log),
+  });
+  return await serveControl(resolve(context.cwd, control), commands);
+}
+
+function uriOf(address: ListenSettings['thenServe']): string | undefined {
+  if (address === undefined) return undefined;
+  const { host, port } = address;
+  return `nbd://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,118 @@
+/** What a server's control socket answers about migrations. */
+import { type Mirror, type MirrorOptions, parseUri } from '../../lib/index.ts';
+import type { Served } from '../control-table.ts';
+import { parseBytes, parseWhole, parseWord } from '../options.ts';
+import { usageError } from '../usage.ts';
+
+/** Words of `mirror` behind the address: `KEY=VALUE`. */
+export interface MirrorWords {
+  action: 'exit' | 'unlink' | 'nothing';
+  /** Go on answering on the control socket after the hand-over. */
+  stay: boolean;
+  /** Whoever asks will ask for events. */
+  wait: boolean;
+  options: Partial<MirrorOptions>;
+}
+
+const actions = ['exit', 'unlink', 'nothing'] as const;
+const yesNo = ['yes', 'no'] as const;
+const longestMs = 3_600_000;
+
+const keys: Readonly<Record<string, (words: MirrorWords, value: string) => void>> = {
+  action: (words, value) => {
+    words.action = parseWord(value, actions);
+  },
+  stay: (words, value) => {
+    words.stay = parseWord(value, yesNo) === 'yes';
+  },
+  wait: (words, value) => {
+    words.wait = parseWord(value, yesNo) === 'yes';
+  },
+  bind: ({ options }, value) => {
+    options.bindHost = value;
+  },
+  limit: ({ options }, value) => {
+    options.maxBytesPerSecond = parseBytes(value);
+  },
+  pause: ({ options }, value) => {
+    options.pause = { ...options.pause, pauseMs: parseWhole(value, 1, longestMs, 'ms') };
+  },
+  'most-pause': ({ options }, value) => {
+    options.pause = { ...options.pause, mostPauseMs: parseWhole(value, 1, longestMs, 'ms') };
+  },
+  connections: ({ options }, value) => {
+    options.connections = parseWhole(value, 1, 16, 'connections');
+  },
+  retry: ({ options }, value) => {
+    options.retryMs = parseWhole(value, 1, longestMs, 'ms');
+  },
+  verify: ({ options }, value) => {
+    options.verify = parseWord(value, yesNo) === 'yes';
+  },
+};
+
+/** Throws `MR_ERR_USAGE`. */
+export function parseMirrorWords(words: readonly string[]): MirrorWords {
+  const parsed: MirrorWords = { action: 'exit', stay: false, wait: false, options: {} };
+  for (const word of words) {
+    const [key = '', ...rest] = word.split('=');
+    const set = Object.hasOwn(keys, key) ? keys[key] : undefined;
+    if (set === undefined || rest.length === 0)
+      throw usageError(`"${word}" is none of ${Object.keys(keys).join('=…, ')}=…`);
+    set(parsed, rest.join('='));
+  }
+  return parsed;
+}
+
+/** Where a disk may be mirrored to: the address of a server without TLS, whose default export it takes. */
+export function destinationOf(text: string): MirrorOptions['address'] {
+  const uri = parseUri(text);
+  if (uri.kind !== 'nbd' || uri.tls || uri.exportName !== '')
+    throw usageError(`${text} is no address of a listening disk, such as nbd://HOST:PORT`);
+  return uri.address;
+}
+
+/** The commands; `stay` is told whether the program is to stay once the disk has gone. */
+export function mirrorCommands(
+  mirror: Mirror,
+  stay: (yes: boolean) => void,
+): Readonly<Record<string, Served>> {
+  const state = () => ({
+    state: mirror.state,
+    clientsAllowed: mirror.admits,
+    migration: mirror.figures(),
+    handedOver: mirror.handedOver,
+  });
+  return {
+    mirror: {
+      help: 'migrate the disk to nbd://HOST:PORT [action=exit|unlink|nothing] [limit=BYTES] [pause=MS] [most-pause=MS] [bind=ADDRESS] [connections=N] [retry=MS] [verify=no] [stay=yes]',
+      async answer([to, ...words]) {
+        if (to === undefined) throw usageError('an address is needed');
+        const { action, options, stay: stays, wait } = parseMirrorWords(words);
+        const address = destinationOf(to);
+        const { happenings } = mirror;
+        const { last } = happenings;
+        if (wait) happenings.expect();
+        await mirror.start({ address, action, ...options });
+        stay(stays);
+        return { started: true, seq: last };
+      },
+    },
+    'mirror-status': { help: 'how the migration stands, and where the disk has gone', answer: state },
+    'mirror-events': {
+      help: 'what happened behind event number N, as soon as there is something',
+      async answer([seq = '0']) {
+        const from = parseWhole(seq, 0, Number.MAX_SAFE_INTEGER, '');
+        const events = await mirror.happenings.wait(from, 1000);
+        return { events, ...state() };
+      },
+    },
+    'mirror-limit': {
+      help: 'the most bytes a second of the first copy, or none',
+      answer([text = 'none']) {
+        return { changed: mirror.limit(text === 'none' ? undefined : parseBytes(text)) };
+      },
+    },
+    break: { help: 'break the migration off', answer: () => mirror.break() },
+  };
+}
