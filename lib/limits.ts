@@ -51,6 +51,18 @@ export const limits = {
   emptyElements: 65_536,
   /** Text of one event, bytes. */
   eventTextBytes: 67_108_864,
+  /** Datagrams: bytes of packets of one session that are not whole, or not written; what comes then is lost. */
+  udpHeldBytes: 67_108_864,
+  /** Bytes of the kernel's buffer for datagrams that were not read yet, as far as the system allows. */
+  udpReceiveBytes: 8_388_608,
+  /** How long a datagram may take longer than word on the control connection that it was sent, milliseconds. */
+  udpLateMs: 500,
+  /** What a link carries in one piece, unless something else is said, bytes. */
+  mtuBytes: 1400,
+  /** Packets that one word may declare sent. */
+  udpSentPackets: 1_000_000,
+  /** Datagrams of one session that came although one before them did not. */
+  udpAheadDatagrams: 1_000_000,
   /** Size of a slab: one socket read at the most. */
   slabBytes: 1_048_576,
   /** Slabs of the whole process: bounds the bytes in flight. */

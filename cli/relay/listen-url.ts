@@ -15,22 +15,36 @@ export interface ListenUrl {
   port: number;
 }
 
-const families: ReadonlyMap<string, 4 | 6> = new Map([
-  ['tcp', 4],
-  ['tcp4', 4],
-  ['tcp6', 6],
-  ['net', 4],
-  ['net4', 4],
-  ['net6', 6],
-]);
+const families = {
+  tcp: new Map<string, 4 | 6>([
+    ['tcp', 4],
+    ['tcp4', 4],
+    ['tcp6', 6],
+    ['net', 4],
+    ['net4', 4],
+    ['net6', 6],
+  ]),
+  udp: new Map<string, 4 | 6>([
+    ['udp', 4],
+    ['udp4', 4],
+    ['udp6', 6],
+  ]),
+} as const;
 
 /** Reads one URL; `defaultPort` where it names none. Throws `MR_ERR_NETWORK_URI` with reason and position. */
-export function parseListenUrl(url: string, defaultPort: number): ListenUrl {
+export function parseListenUrl(
+  url: string,
+  defaultPort: number,
+  transport: 'tcp' | 'udp' = 'tcp',
+): ListenUrl {
   const from = new UriText(url);
   const scheme = from.scheme();
-  const family = families.get(scheme ?? '');
-  if (family === undefined) return from.fail('unknown protocol, expected tcp://, tcp4:// or tcp6://', 0);
-  const host = from.host(family, 'tcp');
+  const family = families[transport].get(scheme ?? '');
+  if (family === undefined) {
+    const known = ['', '4', '6'].map((version) => `${transport}${version}://`).join(', ');
+    return from.fail(`unknown protocol, expected ${known}`, 0);
+  }
+  const host = from.host(family, transport);
   const [port = defaultPort] = from.ports(1, 0);
   return { family, host, port };
 }

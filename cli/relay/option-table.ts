@@ -171,6 +171,16 @@ export const relayOptionTable: readonly Option<RelaySettings>[] = [
     },
   },
   {
+    name: 'udp-port',
+    argument: 'URL',
+    section: ports,
+    help: "Listen on URL for trace data that millrace's network consumer sends as datagrams, such as udp://0.0.0.0:5343. What is lost on the way is counted, and marked in the index.",
+    default: 'none',
+    set: (settings, value) => {
+      settings.udp = parseListenUrl(value, defaultPorts.data, 'udp');
+    },
+  },
+  {
     name: 'dynamic-port-allocation',
     section: ports,
     help: 'Write the ports to control.port, data.port and live.port in the run folder, for URLs with port 0.',

@@ -12,6 +12,7 @@ export interface RelaySettings {
   control: ListenUrl;
   data: ListenUrl;
   live: ListenUrl;
+  udp: ListenUrl | undefined;
   outputPath: string;
   groupOutputBy: RelayOptions['groupOutputBy'];
   /** undefined: as `LTTNG_RELAYD_DISALLOW_CLEAR` says. */
@@ -63,6 +64,7 @@ export function defaultSettings(context: Context): RelaySettings {
     control: { family: 4, host: '0.0.0.0', port: defaultPorts.control },
     data: { family: 4, host: '0.0.0.0', port: defaultPorts.data },
     live: { family: 4, host: 'localhost', port: defaultPorts.live },
+    udp: undefined,
     outputPath: join(lttngHome(context), 'lttng-traces'),
     groupOutputBy: 'host',
     disallowClear: undefined,
@@ -91,10 +93,11 @@ export function defaultSettings(context: Context): RelaySettings {
 
 /** What the relay itself is told. Rejects `MR_ERR_USAGE` for a host name that has no address. */
 export async function relayOptionsOf(settings: RelaySettings): Promise<RelayOptions> {
-  const [control, data, live] = await Promise.all([
+  const [control, data, live, udp] = await Promise.all([
     resolveListenUrl(settings.control),
     resolveListenUrl(settings.data),
     resolveListenUrl(settings.live),
+    settings.udp && resolveListenUrl(settings.udp),
   ]);
   const { outputPath, groupOutputBy, keepAlive, socketTimeoutMs, fdPoolSize } = settings;
   const { durability, syncIntervalMs, keepFreeBytes } = settings;
@@ -102,6 +105,7 @@ export async function relayOptionsOf(settings: RelaySettings): Promise<RelayOpti
     control,
     data,
     live,
+    ...(udp && { udp }),
     outputPath,
     groupOutputBy,
     disallowClear: settings.disallowClear === true,

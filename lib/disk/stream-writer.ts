@@ -89,6 +89,11 @@ export class StreamWriter implements TracefileOwner {
     return pathIn(this.#chunk, this.#components);
   }
 
+  /** Whether packets need an index. */
+  get isIndexed(): boolean {
+    return this.#format !== undefined;
+  }
+
   get failed(): MillraceError | undefined {
     return this.#failed;
   }

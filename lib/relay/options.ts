@@ -37,6 +37,8 @@ export interface RelayOptions {
   control: ListenAddress;
   data: ListenAddress;
   live: ListenAddress;
+  /** For packets of millrace's network consumer that come as datagrams; absent: not taken. */
+  udp?: ListenAddress;
   disallowClear: boolean;
   keepAlive: KeepAlive;
   /** Send and receive time-out of producer sockets, milliseconds; 0 = none. */
@@ -61,6 +63,7 @@ export interface RelayAddresses {
   control: ListenAddress;
   data: ListenAddress;
   live: ListenAddress;
+  udp?: ListenAddress;
 }
 
 export interface StreamStatus {

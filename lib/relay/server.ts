@@ -78,12 +78,18 @@ class RelayServer implements Relay {
           this.#shareDescriptors(state);
         }),
       );
+      if (this.#options.udp !== undefined) {
+        // loaded here, so that a relay without datagrams does not wait for it
+        const { UdpReceiver } = await import('./udp/receiver.ts');
+        state.udp = await UdpReceiver.open(this.#options.udp, state);
+      }
     } catch (error) {
       await this.close();
       throw error;
     }
     const [c, d, l] = this.#listeners as [Listener, Listener, Listener];
-    this.#addresses = { control: c.address, data: d.address, live: l.address };
+    const udp = state.udp?.address;
+    this.#addresses = { control: c.address, data: d.address, live: l.address, ...(udp && { udp }) };
     const health = new Health(() => this.#vitals(), limits.healthSeconds * 1000);
     this.#health = health;
     this.#timers.push(setInterval(() => health.beat(), beatMs).unref());
@@ -146,6 +152,7 @@ class RelayServer implements Relay {
     await this.#connectionsGone();
     const state = this.#state;
     if (state === undefined) return;
+    await state.udp?.close();
     await state.store.closed();
     this.#journal?.close();
     const { packets, bytes } = state.store.context.totals;
@@ -235,6 +242,7 @@ class RelayServer implements Relay {
       lastStream: 0,
       totals: { sessions: 0, streams: 0 },
       refused: {},
+      udp: undefined,
       sessionEnded: (session) => state.sessions.delete(session.id),
     };
     return state;

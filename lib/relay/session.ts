@@ -28,6 +28,8 @@ export interface Owner {
   /** Address and port, for people. */
   readonly peer: string;
   readonly address: string;
+  /** The control connection of its session is gone. */
+  controlEnded?(): void;
 }
 
 /** See the file's head. */
@@ -112,6 +114,7 @@ export class RelaySession {
     this.#controlEnded = true;
     this.#aborted ||= aborted;
     this.live?.end();
+    this.#data?.controlEnded?.();
     this.#settle();
   }
 

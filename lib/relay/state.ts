@@ -4,6 +4,7 @@ import type { Limits } from '../limits.ts';
 import type { SlabPool } from '../stage/slab.ts';
 import type { RelayOptions } from './options.ts';
 import type { RelaySession, RelayStream } from './session.ts';
+import type { UdpReceiver } from './udp/receiver.ts';
 
 /** See the file's head. */
 export interface RelayState {
@@ -21,6 +22,8 @@ export interface RelayState {
   totals: { sessions: number; streams: number };
   /** Connections ended for bad input, by error code. */
   readonly refused: Record<string, number>;
+  /** Takes packets that come as datagrams; undefined: nobody listens for them. */
+  udp: UdpReceiver | undefined;
   /** A session has no connection and no stream any more. */
   sessionEnded(session: RelaySession): void;
 }

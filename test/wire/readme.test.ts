@@ -4,7 +4,13 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import type { Shape, Struct } from '../../lib/schema/index.ts';
 import { type ViewerCommand, viewerCommands, viewerHeader } from '../../lib/wire/live/index.ts';
-import { dataHeader, type RelayCommand, relayCommands, requestHeader } from '../../lib/wire/relay/index.ts';
+import {
+  datagram,
+  dataHeader,
+  type RelayCommand,
+  relayCommands,
+  requestHeader,
+} from '../../lib/wire/relay/index.ts';
 
 const path = fileURLToPath(new URL('../../../lib/wire/README.md', import.meta.url));
 const begin = (protocol: string): string =>
@@ -108,7 +114,7 @@ function relayReference(): string {
     'Sizes in bytes. A layout is used from the minor in front of it; `chunks` is a session of minor 11 or later.',
     ['code', 'command', 'since', 'sender', 'needs', 'request', 'reply'],
     rows.map(commandRow),
-    [requestHeader, dataHeader],
+    [requestHeader, dataHeader, datagram],
     rows,
   );
 }

@@ -60,6 +60,7 @@ export class ClientSession {
     if (open.traceFormat === 'ctf-2' && link.minor < since.ctf2) throw this.#unsupported('takes no CTF 2');
     const reply = await link.control.ask('createSession', sessionRequest(open));
     this.id = reply.sessionId;
+    await link.data.opened(link.control);
     this.progress.minor = link.minor;
     this.progress.outputPath = reply.outputPath ?? '';
     tell(

@@ -8,9 +8,10 @@ import { limits } from '../../limits.ts';
 import type { Slab } from '../../stage/slab.ts';
 import { dataHeader } from '../../wire/relay/index.ts';
 import { endSocket } from './control-channel.ts';
+import type { DataLink } from './data-link.ts';
 
 /** See the file's head. Owns the socket. `onFailed` is called once, with what ended the channel before `end`. */
-export class DataChannel {
+export class DataChannel implements DataLink {
   /** Resolves when the connection is gone and no slab is held any more. */
   readonly closed: Promise<void>;
   readonly #socket: Socket;
@@ -57,6 +58,11 @@ export class DataChannel {
       })
       .resume();
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+  }
+
+  /** A connection belongs to the session of its first packet. */
+  opened(): Promise<void> {
+    return Promise.resolve();
   }
 
   /** A packet begins: its header. */

@@ -2,21 +2,21 @@
  * Both connections to a relay, and who speaks there: connect twice, VERSION, GET_CONFIGURATION. Either all of it
  * succeeds or nothing stays open.
  */
-import type { Socket } from 'node:net';
 import { MillraceError, relayRet } from '../../errors.ts';
 import { limits } from '../../limits.ts';
 import { addressText } from '../../network/address.ts';
 import { dial } from '../../network/dial.ts';
-import { configurationFlags } from '../../wire/relay/index.ts';
+import { configurationFlags, privateFeatures, privateQuery } from '../../wire/relay/index.ts';
 import { relayMajor, relayMinor } from '../commands/version.ts';
 import { ControlChannel } from './control-channel.ts';
 import { DataChannel } from './data-channel.ts';
+import type { DataLink } from './data-link.ts';
 import type { RelaySinkOptions } from './options.ts';
 
 /** A relay that has been spoken to. */
 export interface RelayLink {
   control: ControlChannel;
-  data: DataChannel;
+  data: DataLink;
   /** Minor of both sides. */
   minor: number;
   clearAllowed: boolean;
@@ -35,10 +35,8 @@ export async function connectRelay(
   onFailed: (error: MillraceError) => void,
 ): Promise<RelayLink> {
   const timeoutMs = options.replyTimeoutMs ?? limits.replySeconds * 1000;
-  const [controlSocket, dataSocket] = await dialBoth(options);
-  const peer = addressText(options.control);
-  const control = new ControlChannel(controlSocket, { peer, timeoutMs, onFailed });
-  const data = new DataChannel(dataSocket, { peer: addressText(options.data), timeoutMs, onFailed });
+  const [control, data] = await openBoth(options, timeoutMs, onFailed);
+  const { peer } = control;
   control.beforeWrite = () => data.flush();
   try {
     const major = relayMajor;
@@ -50,8 +48,13 @@ export async function connectRelay(
     }
     const minor = Math.min(offered, theirs.minor);
     control.minor = minor;
-    const clearAllowed = minor >= configurationSince && (await mayClear(control));
-    return { control, data, minor, clearAllowed };
+    const isUdp = options.data.transport === 'udp';
+    const flags = minor >= configurationSince ? await configuration(control, isUdp) : 0n;
+    if (isUdp && (flags & privateFeatures.udp) === 0n) {
+      const why = 'takes no data over UDP; a millrace relay does, with --udp-port';
+      throw new MillraceError('MR_ERR_CLIENT_UNSUPPORTED', { peer, minor, why });
+    }
+    return { control, data, minor, clearAllowed: (flags & configurationFlags.clearAllowed) !== 0n };
   } catch (error) {
     control.fail(error as MillraceError);
     data.fail(error as MillraceError);
@@ -59,21 +62,48 @@ export async function connectRelay(
   }
 }
 
-async function mayClear(control: ControlChannel): Promise<boolean> {
-  const { ret, flags } = await control.ask('getConfiguration', { queryFlags: 0n }, { anyRet: true });
-  return ret === relayRet.ok && (flags & configurationFlags.clearAllowed) !== 0n;
+/** What the relay says of itself; `isPrivate`: also what it can do for another millrace program. */
+async function configuration(control: ControlChannel, isPrivate: boolean): Promise<bigint> {
+  const queryFlags = isPrivate ? privateQuery : 0n;
+  const { ret, flags } = await control.ask('getConfiguration', { queryFlags }, { anyRet: true });
+  return ret === relayRet.ok ? flags : 0n;
 }
 
-async function dialBoth({
-  control,
-  data,
-  signal,
-  dialTimeoutMs: timeoutMs = limits.dialSeconds * 1000,
-}: RelaySinkOptions): Promise<[control: Socket, data: Socket]> {
-  const how = { timeoutMs, ...(signal && { signal }) };
-  const both = await Promise.allSettled([dial(control, how), dial(data, how)]);
+async function openBoth(
+  options: RelaySinkOptions,
+  timeoutMs: number,
+  onFailed: (error: MillraceError) => void,
+): Promise<[control: ControlChannel, data: DataLink]> {
+  const { control, data, signal, dialTimeoutMs = limits.dialSeconds * 1000 } = options;
+  const how = { timeoutMs: dialTimeoutMs, ...(signal && { signal }) };
+  const channel = { timeoutMs, onFailed };
+  const both = await Promise.allSettled([
+    dial(control, how).then(
+      (socket) => new ControlChannel(socket, { ...channel, peer: addressText(control) }),
+    ),
+    data.transport === 'udp'
+      ? openUdp(options, channel)
+      : dial(data, how).then((socket) => new DataChannel(socket, { ...channel, peer: addressText(data) })),
+  ]);
   const [first, second] = both;
   if (first.status === 'fulfilled' && second.status === 'fulfilled') return [first.value, second.value];
-  for (const each of both) if (each.status === 'fulfilled') each.value.on('error', () => undefined).destroy();
-  throw (first.status === 'rejected' ? first.reason : (second as PromiseRejectedResult).reason) as Error;
+  const reason = (
+    first.status === 'rejected' ? first.reason : (second as PromiseRejectedResult).reason
+  ) as MillraceError;
+  for (const each of both) if (each.status === 'fulfilled') each.value.fail(reason);
+  throw reason;
+}
+
+async function openUdp(
+  { data, mtuBytes = limits.mtuBytes }: RelaySinkOptions,
+  channel: { timeoutMs: number; onFailed: (error: MillraceError) => void },
+): Promise<DataLink> {
+  const { dialUdp } = await import('../../network/udp.ts');
+  const { UdpChannel } = await import('./udp-channel.ts');
+  if (data.path !== undefined) throw new TypeError('datagrams go to a host and a port');
+  let failed: (error: MillraceError) => void = channel.onFailed;
+  const sender = await dialUdp(data, (error) => failed(error));
+  const udp = new UdpChannel(sender, { ...channel, peer: addressText(data), mtu: mtuBytes });
+  failed = (error) => udp.fail(error);
+  return udp;
 }

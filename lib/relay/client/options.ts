@@ -6,7 +6,10 @@ import type { SessionOpen } from '../../stage/frames.ts';
 /** Where a relay listens, and how long it may take. */
 export interface RelaySinkOptions {
   control: Address;
-  data: Address;
+  /** Over UDP only to a millrace relay that listens for it. */
+  data: Address & { transport?: 'tcp' | 'udp' };
+  /** Over UDP: bytes of one datagram on the link, headers of IP and UDP among them; default `limits.mtuBytes`. */
+  mtuBytes?: number;
   /** Highest minor to speak, 1 to 15; a session is never sent with a higher one than its source has. */
   minor?: number;
   /** Another name, host or live timer for each session, just before it is opened. */

@@ -1,11 +1,13 @@
 import { relayRet } from '../../errors.ts';
-import { configurationFlags } from '../../wire/relay/index.ts';
+import { configurationFlags, privateFeatures, privateQuery } from '../../wire/relay/index.ts';
 import type { CommandContext, Handler } from './handler.ts';
 
 /** Asks what the relay allows. Works before VERSION. */
 export const getConfiguration: Handler<'getConfiguration', CommandContext> = {
   handle({ relay }, { queryFlags }) {
-    if (queryFlags !== 0n) return { ret: relayRet.invalidProtocol, flags: 0n };
-    return { ret: relayRet.ok, flags: relay.options.disallowClear ? 0n : configurationFlags.clearAllowed };
+    if (queryFlags !== 0n && queryFlags !== privateQuery) return { ret: relayRet.invalidProtocol, flags: 0n };
+    let flags = relay.options.disallowClear ? 0n : configurationFlags.clearAllowed;
+    if (queryFlags === privateQuery && relay.udp !== undefined) flags |= privateFeatures.udp;
+    return { ret: relayRet.ok, flags };
   },
 };

@@ -11,6 +11,7 @@ import { sendIndex } from './send-index.ts';
 import { startData } from './start-data.ts';
 import { streamsSent } from './streams-sent.ts';
 import { closeTraceChunk, createTraceChunk, rotateStreams, traceChunkExists } from './trace-chunk.ts';
+import { udpOpen, udpSent } from './udp.ts';
 import { version } from './version.ts';
 
 /** Commands with a reply and a collected body; SEND_METADATA, whose text passes in parts, has its own file. */
@@ -32,4 +33,6 @@ export const handlers = {
   traceChunkExists,
   rotateStreams,
   startData,
+  udpOpen,
+  udpSent,
 } satisfies { [N in Exclude<CommandName, 'sendMetadata'>]: Handler<N, never> };

@@ -5,6 +5,7 @@
 import type { Struct, Value } from '../../schema/index.ts';
 import { always, type Superset, type Versions } from '../versions.ts';
 import * as chunk from './chunk.ts';
+import * as datagram from './datagram.ts';
 import * as metadata from './metadata.ts';
 import * as pending from './pending.ts';
 import { genericReply } from './reply.ts';
@@ -16,7 +17,8 @@ interface Row {
   readonly code: number;
   /** First minor that has the command. Undefined: its number is reserved, nobody sends it. */
   readonly since: number | undefined;
-  readonly sender: 'sessiond' | 'consumerd' | 'nobody';
+  /** `millrace`: private, between two millrace programs. */
+  readonly sender: 'sessiond' | 'consumerd' | 'millrace' | 'nobody';
   /** What must be there already; `chunks` is a session of minor 11 or later. */
   readonly needs: 'nothing' | 'session' | 'chunks';
   /** `pass`: behind the declared head, the payload is passed on in parts instead of being collected. */
@@ -29,6 +31,7 @@ interface Row {
 const plain = { body: 'collect', reply: always(genericReply) } as const;
 const fromConsumerd = { ...plain, sender: 'consumerd', needs: 'session' } as const;
 const fromSessiond = { ...plain, sender: 'sessiond', needs: 'nothing' } as const;
+const fromMillrace = { ...plain, since: 12, sender: 'millrace', needs: 'session' } as const;
 const aboutChunks = { ...plain, since: 11, sender: 'consumerd', needs: 'chunks' } as const;
 /** Answered like an unknown code: with an error, then a close. */
 const reserved = { ...plain, since: undefined, sender: 'nobody', needs: 'nothing', request: [] } as const;
@@ -133,6 +136,19 @@ const rows = {
     request: always(session.getConfiguration),
     reply: always(session.getConfigurationReply),
   },
+  // Private numbers, "MR" and a count: asked for first, see `privateQuery`.
+  udpOpen: {
+    ...fromMillrace,
+    code: 0x4d52_0001,
+    request: always(datagram.udpOpen),
+    reply: always(datagram.udpOpenReply),
+  },
+  udpSent: {
+    ...fromMillrace,
+    code: 0x4d52_0002,
+    request: always(datagram.udpSent),
+    reply: always(datagram.udpSentReply),
+  },
 } as const satisfies Record<string, Row>;
 
 type Rows = typeof rows;
@@ -149,7 +165,7 @@ export type RelayCommand =
 /** The rows by name. */
 export const commandRows: Readonly<Record<CommandName, Row & { readonly since: number }>> = rows;
 
-/** The rows by command code, 1 to 22 without a gap. */
+/** The rows by command code: 1 to 22 without a gap, then the private ones. */
 export const relayCommands: ReadonlyMap<number, RelayCommand> = new Map(
   Object.entries(rows).map(([name, row]) => [row.code, { ...row, name } as RelayCommand]),
 );

@@ -8,6 +8,13 @@ export {
   type RequestOf,
   relayCommands,
 } from './commands.ts';
+export {
+  datagram,
+  datagramHeaderBytes,
+  privateFeatures,
+  privateQuery,
+  udpOverheadBytes,
+} from './datagram.ts';
 export { dumpReply, dumpRequest } from './dump.ts';
 export { dataHeader, none, requestHeader } from './headers.ts';
 export { configurationFlags, traceFormats } from './session.ts';

@@ -19,7 +19,9 @@ export const version = struct('version', [
   ['minor', u32, 'minor version'],
 ]);
 
-export const getConfiguration = struct('getConfiguration', [['queryFlags', u64, 'flags', 'must be 0']]);
+export const getConfiguration = struct('getConfiguration', [
+  ['queryFlags', u64, 'flags', '0; `privateQuery` between millrace programs'],
+]);
 
 export const getConfigurationReply = struct('getConfigurationReply', [
   ['ret', u32, 'return code'],

@@ -2,6 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { Struct } from '../../../lib/schema/index.ts';
 import {
+  datagram,
   dataHeader,
   dumpRequest,
   relayCommands,
@@ -15,6 +16,7 @@ const layouts = new Map<string, Struct<object>>(
   [
     requestHeader,
     dataHeader,
+    datagram,
     ...[...relayCommands.values()].flatMap(({ request, reply }) =>
       [...request, ...reply].map(([, layout]) => layout),
     ),
@@ -58,6 +60,12 @@ const sizes: Record<string, readonly [fixed: number, strings: number]> = {
   rotateStreamsAligned8: [20, 0],
   rotateStreamsAligned4: [16, 0],
   rotateStreamsPacked: [13, 0],
+  // private, of our own making
+  datagram: [48, 0],
+  udpOpen: [0, 0],
+  udpOpenReply: [20, 0],
+  udpSent: [12, 0],
+  udpSentReply: [20, 0],
 };
 
 test('relay layouts: there is a size in the reference for each, and it is that', (t) => {

@@ -38,7 +38,7 @@ test('relay minor 0: a peer that did not say VERSION has the oldest layouts', (t
   t.is(requestLayout('getConfiguration', 0, 8)?.name, 'getConfiguration');
 });
 
-test('relay commands: the table has every number from 1 to 22, with name and first minor', (t) => {
+test('relay commands: the table has every number from 1 to 22 and the private ones, with name and first minor', (t) => {
   // Copied from the reference: number, name, since (0: reserved), needs.
   const expected = `1 addStream 1 session, 2 createSession 1 nothing, 3 startData 1 nothing,
     4 updateSyncInfo 0 nothing, 5 version 1 nothing, 6 sendMetadata 1 session, 7 closeStream 1 session,
@@ -46,7 +46,8 @@ test('relay commands: the table has every number from 1 to 22, with name and fir
     11 endDataPending 1 session, 12 addIndex 0 nothing, 13 sendIndex 4 session, 14 closeIndex 0 nothing,
     15 listSessions 0 nothing, 16 streamsSent 4 session, 17 resetMetadata 8 session,
     18 rotateStreams 11 chunks, 19 createTraceChunk 11 chunks, 20 closeTraceChunk 11 chunks,
-    21 traceChunkExists 11 chunks, 22 getConfiguration 12 nothing`;
+    21 traceChunkExists 11 chunks, 22 getConfiguration 12 nothing,
+    1297219585 udpOpen 12 session, 1297219586 udpSent 12 session`;
   t.deepEqual(
     [...relayCommands].map(([code, row]) => `${code} ${row.name} ${row.since ?? 0} ${row.needs}`),
     expected.split(',').map((line) => line.trim()),
