@@ -80,6 +80,7 @@ export class NbdClient implements Disk {
     });
     this.#socket = source.socket;
     this.agreed = { ...agreed, socket: source.socket };
+    this.#canZero = this.can('sendWriteZeroes');
     source.on('data', (batch: ByteBatch) => {
       this.#silence?.moved();
       try {
@@ -144,15 +145,22 @@ export class NbdClient implements Disk {
 
   /** With WRITE_ZEROES where the server knows it, else by writing zeroes. */
   async zero(offset: number, length: number, options: RequestOptions = {}): Promise<void> {
-    if (this.can('sendWriteZeroes')) {
-      for (let done = 0; done < length; done += mostBytes)
-        await this.#request('writeZeroes', offset + done, Math.min(mostBytes, length - done), options);
-      return;
+    let done = 0;
+    while (this.#canZero && done < length) {
+      const partBytes = Math.min(mostBytes, length - done);
+      try {
+        await this.#request('writeZeroes', offset + done, partBytes, options);
+        done += partBytes;
+      } catch (error) {
+        if (!isNotSupported(error)) throw error;
+        this.#canZero = false;
+      }
     }
-    const zeroes = Buffer.alloc(Math.min(length, limits.nbdCopyBytes));
-    for (let done = 0; done < length; done += zeroes.length)
+    const zeroes = Buffer.alloc(Math.min(length - done, limits.nbdCopyBytes));
+    for (; done < length; done += zeroes.length)
       await this.write(zeroes, 0, Math.min(zeroes.length, length - done), offset + done, options);
   }
+  #canZero: boolean;
 
   /** A hint; nothing where the server does not know it. */
   async trim(offset: number, length: number): Promise<void> {
@@ -285,6 +293,12 @@ export class NbdClient implements Disk {
       length: BigInt(length),
     });
   }
+}
+
+/** nbdkit 1.32 offers WRITE_ZEROES in oldstyle too, and answers it with EINVAL. */
+function isNotSupported(error: unknown): boolean {
+  const { code, facts } = error instanceof MillraceError ? error : {};
+  return code === 'MR_ERR_NBD_REPLY' && (facts?.error === 'EINVAL' || facts?.error === 'ENOTSUP');
 }
 
 function lostError(peer: string, why: string): MillraceError {

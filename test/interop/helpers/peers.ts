@@ -31,10 +31,12 @@ export function missingPeers({ consumer32 = false } = {}): string | undefined {
   return undefined;
 }
 
-/** Which of these programs are missing, in a few words; undefined when all are there. */
-export function missingPrograms(names: readonly string[]): string | undefined {
+/** Why these programs cannot be run here, in a few words; undefined when they can. */
+export function missingPrograms(names: readonly string[], { root = false } = {}): string | undefined {
   const missing = names.filter((name) => !installed(name));
-  return missing.length > 0 ? `not installed: ${missing.join(', ')}` : undefined;
+  if (missing.length > 0) return `not installed: ${missing.join(', ')}`;
+  if (root && process.getuid?.() !== 0) return 'needs root (unshare)';
+  return root && !canUnshare() ? 'this system refuses new namespaces (unshare)' : undefined;
 }
 
 /** Where `.ci/setup-i386` unpacked the 32-bit consumer daemon; undefined where it did not. */
