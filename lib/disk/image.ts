@@ -9,6 +9,7 @@
 
 import { MillraceError } from '../errors.ts';
 import { limits } from '../limits.ts';
+import { readCached } from '../os/cached-read.ts';
 import { tell } from '../telemetry.ts';
 import { AllocationMap, type ExtentSource } from './allocation-map.ts';
 import { type Extent, foundExtents, mappedExtents } from './extents.ts';
@@ -107,10 +108,9 @@ export class Image {
   readNow(bytes: Buffer, start: number, length: number, offset: number): boolean {
     if (length > limits.nbdPieceBytes || !this.#ranges.isFree(offset, offset + length, 'shared'))
       return false;
-    const { calls, fd } = this.#file;
-    if (calls !== undefined && this.#knowsCached) {
-      const cached = calls.readCached(fd, bytes, start, length, offset);
-      if (cached !== undefined) return cached;
+    if (this.#knowsCached) {
+      const cached = readCached(this.#file.fd, bytes, start, length, offset);
+      if (cached !== undefined) return cached === length;
       this.#knowsCached = false;
     }
     if (!this.#pace.quick) return false;

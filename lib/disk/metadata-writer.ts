@@ -173,7 +173,7 @@ export class MetadataWriter {
     const { env } = this.#context;
     chunk.replaceFile([...this.#components, this.name]);
     const file = new AppendFile(directory, this.name, env, { directoryNow, urgent: true });
-    const stored = new StoredFile(directoryNow, this.name, undefined, env.pool);
+    const stored = new StoredFile(directoryNow, this.name, undefined, env);
     this.stored.add(stored);
     chunk.addFile([...this.#components, this.name], {
       replaced: () => stored.vanish(),

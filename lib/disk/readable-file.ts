@@ -3,10 +3,12 @@
  * is one of the pool's: it may be closed for a while and opened by the file's name again, wherever renames have taken
  * that. Once the name is gone (`vanish`) the descriptor is all there is, and is kept.
  */
-import { closeSync, constants, fstatSync, read } from 'node:fs';
+import { closeSync, constants, fstatSync, read, readSync } from 'node:fs';
 import { MillraceError, why } from '../errors.ts';
 import { readCached } from '../os/cached-read.ts';
-import type { DescriptorPool, Pooled } from './descriptor-pool.ts';
+import type { DiskEnvironment } from './append-file.ts';
+import type { Pooled } from './descriptor-pool.ts';
+import type { Pace } from './pace.ts';
 
 /** In place of the descriptor of a file that is not open. */
 const none = -1;
@@ -15,7 +17,8 @@ const none = -1;
 export class ReadableFile implements Pooled {
   readonly urgent = false;
   readonly #pathNow: () => string;
-  readonly #pool: DescriptorPool;
+  readonly #pool: DiskEnvironment['pool'];
+  readonly #pace: Pace;
   #fd = none;
   #inode: bigint | undefined;
   #reads = 0;
@@ -23,9 +26,10 @@ export class ReadableFile implements Pooled {
   #resting = false;
 
   /** `pathNow`: where the file is after renames above it. */
-  constructor(pathNow: () => string, pool: DescriptorPool) {
+  constructor(pathNow: () => string, { pool, pace }: Pick<DiskEnvironment, 'pool' | 'pace'>) {
     this.#pathNow = pathNow;
     this.#pool = pool;
+    this.#pace = pace;
   }
 
   get path(): string {
@@ -71,7 +75,7 @@ export class ReadableFile implements Pooled {
       done(this.#failed(error));
       return;
     }
-    const got = readCached(this.#fd, bytes, start, length, position) ?? 0;
+    const got = this.#readNow(bytes, start, length, position);
     if (got >= length) {
       done();
       return;
@@ -82,6 +86,21 @@ export class ReadableFile implements Pooled {
       if (this.#resting) this.rest();
       done(error);
     });
+  }
+
+  /** What can be read without waiting; where the system cannot tell what that is, the disk's pace does. */
+  #readNow(bytes: Buffer, start: number, length: number, position: number): number {
+    const cached = readCached(this.#fd, bytes, start, length, position);
+    if (cached !== undefined || !this.#pace.quick) return cached ?? 0;
+    const startedMs = this.#pace.now();
+    try {
+      return readSync(this.#fd, bytes, start, length, position);
+    } catch {
+      // the other way of reading tells what is wrong
+      return 0;
+    } finally {
+      this.#pace.took(startedMs);
+    }
   }
 
   #readOn(

@@ -7,7 +7,7 @@
 import type { IndexFormat } from '../ctf/index-file.ts';
 import type { MillraceError } from '../errors.ts';
 import { tell } from '../telemetry.ts';
-import type { DescriptorPool } from './descriptor-pool.ts';
+import type { DiskEnvironment } from './append-file.ts';
 import { ReadableFile } from './readable-file.ts';
 
 /** See the file's head. */
@@ -29,9 +29,14 @@ export class StoredFile {
   readonly #holders = new Set<object>();
 
   /** `directory`: of the data file, wherever renames have taken it. */
-  constructor(directory: () => string, name: string, format: IndexFormat | undefined, pool: DescriptorPool) {
-    this.data = new ReadableFile(() => `${directory()}/${name}`, pool);
-    this.index = new ReadableFile(() => `${directory()}/index/${name}.idx`, pool);
+  constructor(
+    directory: () => string,
+    name: string,
+    format: IndexFormat | undefined,
+    env: Pick<DiskEnvironment, 'pool' | 'pace'>,
+  ) {
+    this.data = new ReadableFile(() => `${directory()}/${name}`, env);
+    this.index = new ReadableFile(() => `${directory()}/index/${name}.idx`, env);
     this.format = format;
   }
 

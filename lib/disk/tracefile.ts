@@ -106,7 +106,7 @@ export class Tracefile {
     if (format !== undefined) chunk.removeFile([...components, 'index', `${name}.idx`]);
     const directoryNow = () => chunk.directory(components).directory;
     this.#file = new AppendFile(directory, name, context.env, { directoryNow });
-    this.stored = new StoredFile(directoryNow, name, format, context.env.pool);
+    this.stored = new StoredFile(directoryNow, name, format, context.env);
     chunk.addFile(path, {
       replaced: () => owner.stored.vanish(this.stored),
       cleared: () => owner.stored.cleared(this.stored),

@@ -4,10 +4,12 @@
  */
 import { loadLibc } from './libc.ts';
 
+const EOPNOTSUPP = 95;
+
 /**
- * Reads up to `length` bytes of the file at `position` into `bytes` at `start`. Returns how many came, 0 at the end
- * of the file; undefined: that needs a read that may wait (there is no koffi, the file system does not know such
- * reads, it is not in memory). What else may be wrong is left for that one to tell.
+ * Reads what is in memory of the `length` bytes of the file at `position` into `bytes` at `start`. Returns how many
+ * came: where they are too few, the others need a read that may wait, or are behind the end of the file, or cannot be
+ * had: that read tells. Undefined: it cannot be known (there is no koffi, this file system does not tell).
  */
 export function readCached(
   fd: number,
@@ -17,5 +19,5 @@ export function readCached(
   position: number,
 ): number | undefined {
   const got = loadLibc().libc?.readCached(fd, bytes, start, length, position);
-  return got === undefined || got < 0 ? undefined : got;
+  return got === undefined || got === -EOPNOTSUPP ? undefined : Math.max(got, 0);
 }

@@ -1,6 +1,6 @@
 /**
- * What Linux can do with a file that has holes, and Node cannot: find them, make them, and read only what needs no
- * disk. Source: lseek(2), fallocate(2), preadv2(2). Where it is missing (`openSparseCalls` gives undefined) callers
+ * What Linux can do with a file that has holes, and Node cannot: find them, and make them. Source: lseek(2),
+ * fallocate(2). Where it is missing (`openSparseCalls` gives undefined) callers
  * take everything for data and write zeroes out.
  */
 import { getSystemErrorName } from 'node:util';
@@ -13,7 +13,6 @@ const FALLOC_FL_KEEP_SIZE = 0x01;
 const FALLOC_FL_PUNCH_HOLE = 0x02;
 const FALLOC_FL_ZERO_RANGE = 0x10;
 const ENXIO = 6;
-const EOPNOTSUPP = 95;
 
 /** Calls on a descriptor; offsets and lengths in bytes. */
 export class SparseCalls {
@@ -21,15 +20,6 @@ export class SparseCalls {
 
   constructor(libc: Libc) {
     this.#libc = libc;
-  }
-
-  /**
-   * Reads `length` bytes at `offset` into `bytes[start…)` if all of them lie in memory. Undefined: this file system
-   * cannot tell. Never waits for a disk.
-   */
-  readCached(fd: number, bytes: Buffer, start: number, length: number, offset: number): boolean | undefined {
-    const got = this.#libc.readCached(fd, bytes, start, length, offset);
-    return got === -EOPNOTSUPP ? undefined : got === length;
   }
 
   /** The size of a file or block device. Throws the system's error. */
