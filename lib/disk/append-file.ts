@@ -9,7 +9,7 @@
  * A file in which everything is committed may lose its descriptor to another until its next write
  * (`descriptor-pool.ts`).
  */
-import { fdatasync, ftruncateSync, writev, writevSync } from 'node:fs';
+import { fdatasync, ftruncate, ftruncateSync, writev, writevSync } from 'node:fs';
 import { MillraceError, why } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Pooled } from './descriptor-pool.ts';
@@ -29,12 +29,13 @@ export interface DiskEnvironment extends LockEnvironment {
 
 const zeros = Buffer.alloc(65_536);
 
-/** Ranges of `bytes` zero bytes: padding that a producer counted but did not send. */
-export function zeroRanges(bytes: number): Buffer[] {
-  const ranges: Buffer[] = [];
-  for (let left = bytes; left > 0; left -= zeros.length)
-    ranges.push(left >= zeros.length ? zeros : zeros.subarray(0, left));
-  return ranges;
+/**
+ * Padding that a producer counted but did not send: so many zero bytes as a range, or, if they are many, as a hole to
+ * be left in the file (`append`), which takes no time and no room however long a producer says that it is.
+ */
+export function padding(bytes: number): { range: Buffer | undefined; holeBytes: number } {
+  if (bytes > zeros.length) return { range: undefined, holeBytes: bytes };
+  return { range: bytes === 0 ? undefined : zeros.subarray(0, bytes), holeBytes: 0 };
 }
 
 type Done = (error?: MillraceError) => void;
@@ -42,6 +43,7 @@ type Done = (error?: MillraceError) => void;
 interface Write {
   ranges: Buffer[];
   bytes: number;
+  holeBytes: number;
   done: Done;
 }
 
@@ -143,10 +145,11 @@ export class AppendFile implements Pooled {
   }
 
   /**
-   * Appends `ranges` (`bytes` in all). `done` is called when they are written, before `append` returns if the
-   * disk is quick, or with MR_ERR_DISK_FULL or MR_ERR_DISK_WRITE; after an error nothing more is written.
+   * Appends `ranges` (`bytes` in all), then a hole of `holeBytes`. `done` is called when they are written, before
+   * `append` returns if the disk is quick, or with MR_ERR_DISK_FULL or MR_ERR_DISK_WRITE; after an error nothing more
+   * is written.
    */
-  append(ranges: Buffer[], bytes: number, done: Done): void {
+  append(ranges: Buffer[], bytes: number, done: Done, holeBytes = 0): void {
     if (this.#failed !== undefined || this.#closed) {
       done(
         this.#failed ??
@@ -154,11 +157,11 @@ export class AppendFile implements Pooled {
       );
       return;
     }
-    if (bytes === 0) {
+    if (bytes + holeBytes === 0) {
       done();
       return;
     }
-    this.acceptedBytes += bytes;
+    this.acceptedBytes += bytes + holeBytes;
     const { pace, pool } = this.#env;
     try {
       if (pool.crowded && this.idle) this.#hasDescriptor();
@@ -170,6 +173,7 @@ export class AppendFile implements Pooled {
       const startedMs = pace.now();
       try {
         this.#writeNow(ranges, bytes);
+        if (holeBytes > 0) this.#growNow(holeBytes);
       } catch (error) {
         done(this.#fail(error));
         return;
@@ -179,7 +183,7 @@ export class AppendFile implements Pooled {
       return;
     }
     this.#env.bytesInFlight += bytes;
-    this.#queue.push({ ranges, bytes, done });
+    this.#queue.push({ ranges, bytes, holeBytes, done });
     this.#next();
   }
 
@@ -259,12 +263,17 @@ export class AppendFile implements Pooled {
       let part =
         ranges.length <= limits.writevRanges ? ranges : ranges.slice(from, from + limits.writevRanges);
       while (part.length > 0 && left > 0) {
-        const written = writevSync(this.#file.fd, part);
+        const written = writevSync(this.#file.fd, part, this.writtenBytes);
         this.writtenBytes += written;
         left -= written;
         part = behind(part, written);
       }
     }
+  }
+
+  #growNow(holeBytes: number): void {
+    ftruncateSync(this.#file.fd, this.writtenBytes + holeBytes);
+    this.writtenBytes += holeBytes;
   }
 
   #next(): void {
@@ -282,12 +291,14 @@ export class AppendFile implements Pooled {
     }
     this.#queue.shift();
     this.#writing = true;
-    this.#writeLater(write, write.ranges);
+    if (write.bytes > 0) this.#writeLater(write, write.ranges);
+    else this.#growLater(write);
   }
 
   #writeLater(write: Write, ranges: Buffer[]): void {
     const startedMs = this.#env.pace.now();
-    writev(this.#file.fd, ranges.slice(0, limits.writevRanges), (error, written) => {
+    const { fd } = this.#file;
+    writev(fd, ranges.slice(0, limits.writevRanges), this.writtenBytes, (error, written) => {
       this.#env.pace.took(startedMs);
       if (error !== null) {
         this.#finish(write, this.#fail(error));
@@ -296,7 +307,16 @@ export class AppendFile implements Pooled {
       this.writtenBytes += written;
       const rest = behind(ranges, written);
       if (rest.length > 0) this.#writeLater(write, rest);
+      else if (write.holeBytes > 0) this.#growLater(write);
       else this.#finish(write);
+    });
+  }
+
+  #growLater(write: Write): void {
+    const endBytes = this.writtenBytes + write.holeBytes;
+    ftruncate(this.#file.fd, endBytes, (error) => {
+      if (error === null) this.writtenBytes = endBytes;
+      this.#finish(write, error === null ? undefined : this.#fail(error));
     });
   }
 

@@ -6,6 +6,7 @@
 import { Writable } from 'node:stream';
 import type { MillraceError } from '../errors.ts';
 import { type FrameBatch, releaseBatch } from '../stage/batch.ts';
+import { padding } from './append-file.ts';
 import { StreamWriter } from './stream-writer.ts';
 import type { TraceStore } from './trace-store.ts';
 
@@ -48,7 +49,7 @@ function bytesOf({ frames }: FrameBatch): number {
   for (const frame of frames) {
     if (frame.kind !== 'data') continue;
     bytes += frame.end - frame.start;
-    if (frame.last) bytes += frame.paddingSizeBytes;
+    if (frame.last && padding(frame.paddingSizeBytes).holeBytes === 0) bytes += frame.paddingSizeBytes;
   }
   return bytes;
 }

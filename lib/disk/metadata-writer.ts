@@ -6,7 +6,7 @@ import { MillraceError } from '../errors.ts';
 import type { Metadata, StreamOpen } from '../stage/frames.ts';
 import type { Slab } from '../stage/slab.ts';
 import { tell } from '../telemetry.ts';
-import { AppendFile, zeroRanges } from './append-file.ts';
+import { AppendFile, padding } from './append-file.ts';
 import { Ledger } from './ledger.ts';
 import type { StoreContext } from './store-context.ts';
 import { StoredFile } from './stored-file.ts';
@@ -83,15 +83,14 @@ export class MetadataWriter {
         why: 'its stream is in no trace chunk',
       });
     const ranges = [slab.bytes.subarray(frame.start, frame.end)];
-    let bytes = frame.end - frame.start;
-    if (frame.last && frame.paddingSizeBytes > 0) {
-      ranges.push(...zeroRanges(frame.paddingSizeBytes));
-      bytes += frame.paddingSizeBytes;
-    }
+    const { range, holeBytes } = padding(frame.last ? frame.paddingSizeBytes : 0);
+    if (range !== undefined) ranges.push(range);
+    const writtenBytes = frame.end - frame.start + (range?.length ?? 0);
+    const bytes = writtenBytes + holeBytes;
     this.#inCommand = !frame.last;
     if (frame.last) this.stored.underWay += 1;
     slab.retain();
-    current.file.append(ranges, bytes, (error) => {
+    const written = (error?: MillraceError) => {
       slab.release();
       if (error !== undefined) this.#fail(error);
       else {
@@ -100,7 +99,8 @@ export class MetadataWriter {
         this.#context.totals.metadataBytes += bytes;
         if (frame.last) this.#commit(current);
       }
-    });
+    };
+    current.file.append(ranges, writtenBytes, written, holeBytes);
     if (this.#failed !== undefined) throw this.#failed;
   }
 

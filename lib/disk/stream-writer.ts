@@ -10,7 +10,6 @@ import type { IndexFormat } from '../ctf/index-file.ts';
 import type { MillraceError } from '../errors.ts';
 import type { Data, Inactive, Index, Lost, StreamOpen } from '../stage/frames.ts';
 import { tell } from '../telemetry.ts';
-import { zeroRanges } from './append-file.ts';
 import { isAfter, Ledger } from './ledger.ts';
 import { HalfPackets, type Packet } from './packets.ts';
 import type { StoreContext } from './store-context.ts';
@@ -150,7 +149,7 @@ export class StreamWriter implements TracefileOwner {
     if (frame.end > frame.start) tracefile.push(bytes.subarray(frame.start, frame.end));
     this.#staged.add(tracefile);
     if (!frame.last) return;
-    for (const range of zeroRanges(frame.paddingSizeBytes)) tracefile.push(range);
+    if (frame.paddingSizeBytes > 0) tracefile.pad(frame.paddingSizeBytes);
     this.#packet.endBytes = tracefile.endBytes;
     tracefile.end(this.#packet);
     this.#packet = undefined;

@@ -8,7 +8,7 @@ import type { IndexFormat } from '../ctf/index-file.ts';
 import type { MillraceError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Index } from '../stage/frames.ts';
-import { AppendFile } from './append-file.ts';
+import { AppendFile, padding } from './append-file.ts';
 import { Fifo } from './fifo.ts';
 import type { Packet } from './packets.ts';
 import type { StoreContext } from './store-context.ts';
@@ -79,6 +79,8 @@ export class Tracefile {
   readonly #records: TracefileRecords | undefined;
   #ranges: Buffer[] = [];
   #rangeBytes = 0;
+  /** A hole behind the ranges: the end of a packet. */
+  #holeBytes = 0;
   /** Packets that end in the ranges in hand. */
   #ending: Packet[] = [];
   /** Whole packets that readers may not see yet, in the order of the data file. */
@@ -117,7 +119,7 @@ export class Tracefile {
 
   /** End of the file once everything taken is written. */
   get endBytes(): number {
-    return this.#file.acceptedBytes + this.#rangeBytes;
+    return this.#file.acceptedBytes + this.#rangeBytes + this.#holeBytes;
   }
 
   get committedBytes(): number {
@@ -136,18 +138,25 @@ export class Tracefile {
 
   /** No write is under way. */
   get idle(): boolean {
-    return this.#file.idle && this.#rangeBytes === 0 && !this.#syncing && this.#records?.idle !== false;
+    return this.#file.idle && this.#rangeBytes + this.#holeBytes === 0 && !this.#syncing && this.#records?.idle !== false;
   }
 
   /** Whether so much is staged that it should be flushed before more comes. */
   get full(): boolean {
-    return this.#ranges.length >= limits.writevRanges;
+    return this.#ranges.length >= limits.writevRanges || this.#holeBytes > 0;
   }
 
   /** Stages bytes of a packet; they are borrowed until the `done` of the next `flush`. */
   push(range: Buffer): void {
     this.#ranges.push(range);
     this.#rangeBytes += range.length;
+  }
+
+  /** Stages the padding of a packet; a long one makes the file `full`. */
+  pad(bytes: number): void {
+    const { range, holeBytes } = padding(bytes);
+    if (range !== undefined) this.push(range);
+    this.#holeBytes = holeBytes;
   }
 
   /** The packet ends with what was staged last. */
@@ -159,19 +168,22 @@ export class Tracefile {
   flush(done: () => void): void {
     const ranges = this.#ranges;
     const bytes = this.#rangeBytes;
+    const holeBytes = this.#holeBytes;
     const ending = this.#ending;
-    if (bytes === 0 && ending.length === 0) {
+    if (bytes + holeBytes === 0 && ending.length === 0) {
       done();
       return;
     }
     this.#ranges = [];
     this.#rangeBytes = 0;
+    this.#holeBytes = 0;
     this.#ending = [];
-    this.#file.append(ranges, bytes, (error) => {
+    const written = (error?: MillraceError) => {
       if (error !== undefined) this.#owner.fail(error);
       else if (ending.length > 0) this.#written(ending);
       done();
-    });
+    };
+    this.#file.append(ranges, bytes, written, holeBytes);
   }
 
   #written(packets: Packet[]): void {

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import { existsSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
-import { AppendFile, zeroRanges } from '../../lib/disk/append-file.ts';
+import { AppendFile, padding } from '../../lib/disk/append-file.ts';
 import type { MillraceError } from '../../lib/errors.ts';
 import { openRangeLocks, type RangeLocks } from '../../lib/os/range-locks.ts';
 import { pattern } from '../helpers/bytes.ts';
@@ -182,11 +182,24 @@ test('on a quick disk an append is done when it returns; a long one, and one on 
   t.false(isDone(diskEnvironment({ pooled: true }), 1000));
 });
 
-test('padding is zero bytes, as many as are asked for', (t) => {
-  for (const bytes of [0, 1, 65_535, 65_536, 65_537, 200_000]) {
-    const zeros = Buffer.concat(zeroRanges(bytes));
-    t.true(zeros.equals(Buffer.alloc(bytes)), `${bytes}`);
-  }
+test('padding is zero bytes, as many as are asked for, and a hole where they are many', async (t) => {
+  for (const pooled of [false, true])
+    for (const bytes of [0, 1, 65_536, 65_537, 3 * 2 ** 30]) {
+      const path = join(temporaryDirectory(t), 'f');
+      const file = new AppendFile(dirname(path), 'f', diskEnvironment({ pooled }));
+      const { range, holeBytes } = padding(bytes);
+      const ranges = [pattern(10), ...(range === undefined ? [] : [range])];
+      const rangeBytes = 10 + (range?.length ?? 0);
+      await new Promise((resolve) => file.append(ranges, rangeBytes, resolve, holeBytes));
+      t.is(file.writtenBytes, 10 + bytes);
+      await append(file, pattern(3));
+      await closed(file);
+      const { size, blocks } = statSync(path);
+      t.is(size, 13 + bytes);
+      t.true(blocks * 512 < 1_048_576, `${bytes} bytes of padding take ${blocks} blocks`);
+      if (bytes > 100_000) continue;
+      t.true(readFileSync(path).equals(Buffer.concat([pattern(10), Buffer.alloc(bytes), pattern(3)])));
+    }
 });
 
 test('a hidden birth name never outlives a failed birth', (t) => {

@@ -1,4 +1,5 @@
 /** Data frames: any size, in any pieces, with any numbers; and their index, before or after. */
+import { statSync } from 'node:fs';
 import { join, none, pattern, pieces } from '../helpers/bytes.ts';
 import { Peer } from '../helpers/peer.ts';
 import { Producer, ustPath } from '../helpers/producer.ts';
@@ -274,6 +275,22 @@ test('data for a stream that was closed ends the data connection', async (t) => 
   producer.frame(stream, 1n, pattern(5));
   await producer.data.closed;
   t.is(relay.complaints(producer.data.name)[0]?.code, 'MR_ERR_RELAY_STREAM_UNKNOWN');
+});
+
+test('4 GiB of padding are a hole behind the packet, and the next packet lies behind that', async (t) => {
+  const relay = await TestRelay.start(t);
+  const producer = await Producer.open(t, relay);
+  const stream = await producer.addStream('c_0');
+  producer.data.write(r.dataHeader(stream, 0n, 100, 0xffff_ffff));
+  producer.data.write(pattern(100));
+  await producer.index(stream, 0n, 100);
+  await producer.packet(stream, 1n, pattern(5));
+  await producer.stored(stream, 1n);
+  const { size, blocks } = statSync(`${relay.outputPath}/${file}`);
+  t.is(size, 100 + 0xffff_ffff + 5);
+  t.true(blocks * 512 < 1_048_576, `${blocks} blocks`);
+  await producer.finish([[stream, 1n]]);
+  await relay.empty();
 });
 
 test('4 GiB of announced data and padding are counted in 64 bits and kept by nobody', async (t) => {

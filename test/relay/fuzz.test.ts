@@ -58,7 +58,7 @@ function talk(session: bigint, stream: bigint, metadata: bigint): Buffer {
   );
 }
 
-/** Frames as a relay finds them, their padding at most 64 KiB: damaged, it would have gigabytes of zeros written. */
+/** Frames as a relay finds them, their padding at most 64 KiB: damaged, gigabytes of zeros would have to be looked at. */
 function withoutGigabytes(frames: Buffer): Buffer {
   for (let at = 0; at + 32 <= frames.length; at += 32 + frames.readUInt32BE(at + 24))
     frames.writeUInt32BE(frames.readUInt32BE(at + 28) & 0xffff, at + 28);

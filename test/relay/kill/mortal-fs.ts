@@ -46,9 +46,9 @@ export function dieAt(killAt: number): void {
       if (fd > 2 && due()) dieWriting(fd, Buffer.from(bytes));
       return original.writeSync(fd, bytes, ...rest);
     },
-    writevSync(fd: number, ranges: Buffer[]): number {
+    writevSync(fd: number, ranges: Buffer[], position?: number): number {
       if (due()) dieWriting(fd, Buffer.concat(ranges));
-      return original.writevSync(fd, ranges);
+      return original.writevSync(fd, ranges, position);
     },
     writev: before(original.writev),
   });
