@@ -65,6 +65,8 @@ async function viewDirectories(
     clock,
   };
   const { begin, end } = settings;
+  // Lines are only lent. What writes to a descriptor has written when it says so; any other stream may keep them.
+  const keeps = typeof (out as { fd?: unknown }).fd !== 'number';
   const options: ViewOptions = {
     inputs: inputs.map((input) => resolve(context.cwd, input)),
     format: settings.format === 'none' ? new NoFormat() : new TextFormat(style, time),
@@ -76,9 +78,10 @@ async function viewDirectories(
     lost: (loss, stream) => {
       if (settings.format === 'text') warn(lossText(loss, stream, time, color));
     },
-    // A stream may keep what it was given; the lines are only lent.
     write: (lines) =>
-      new Promise((done, fail) => out.write(Buffer.from(lines), (error) => (error ? fail(error) : done()))),
+      new Promise((done, fail) =>
+        out.write(keeps ? Buffer.from(lines) : lines, (error) => (error ? fail(error) : done())),
+      ),
   };
   await viewTraces(options);
 }

@@ -127,7 +127,7 @@ export class StreamMessages implements EventTime {
       );
       return;
     }
-    if (wanted) out.at = out.copyPart(this.#aside.bytes, this.#aside.at, out.at);
+    if (wanted) out.at = out.append(this.#aside, out.at);
     this.#isAside = false;
   }
 

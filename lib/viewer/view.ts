@@ -76,7 +76,7 @@ class View {
   readonly #streams: OpenStream[];
   readonly #merge = new Merge<OpenStream>();
   #range: TimeRange = {};
-  #last: Moment = beginning;
+  #last: Moment = { ...beginning };
 
   constructor(options: ViewOptions, traces: readonly Trace[], streams: readonly DataStream[]) {
     this.#options = options;
@@ -134,8 +134,8 @@ class View {
       const { end } = this.#range;
       if (end !== undefined && compareMoments(messages, end) > 0) return undefined;
       this.#take(stream);
-      if (messages.seconds !== this.#last.seconds || messages.nanos !== this.#last.nanos)
-        this.#last = { seconds: messages.seconds, nanos: messages.nanos };
+      this.#last.seconds = messages.seconds;
+      this.#last.nanos = messages.nanos;
       const next = messages.advance(this.#last);
       if (next === 'load') return stream;
       if (next === 'message') merge.settle();

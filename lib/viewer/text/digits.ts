@@ -131,13 +131,7 @@ export function writeBased(
   high: number,
   low: number,
 ): number {
-  const word = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-  if (base === 2)
-    return writeText(u, n, `0b${BigInt.asUintN(sizeBits, word).toString(2).padStart(sizeBits, '0')}`);
-  if (base === 8) {
-    const bits = Math.min(Math.ceil(sizeBits / 3) * 3, 64);
-    return writeText(u, n, `0${BigInt.asUintN(bits, word).toString(8)}`);
-  }
+  if (base !== 16) return writeSmallBase(u, n, base, sizeBits, high, low);
   // A shift by 64 bits, which on x86-64 is one by none: babeltrace2 prints 0 for these sizes.
   if (sizeBits > 60 && sizeBits < 64) return writeText(u, n, '0x0');
   const bits = Math.ceil(sizeBits / 4) * 4;
@@ -148,6 +142,21 @@ export function writeBased(
     bits < 64 && bits > 32 ? masked & (2 ** (bits - 32) - 1) : masked,
     bits < 32 ? low & (2 ** bits - 1) : low >>> 0,
   );
+}
+
+function writeSmallBase(
+  u: Uint8Array,
+  n: number,
+  base: 2 | 8,
+  sizeBits: number,
+  high: number,
+  low: number,
+): number {
+  const word = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+  if (base === 2)
+    return writeText(u, n, `0b${BigInt.asUintN(sizeBits, word).toString(2).padStart(sizeBits, '0')}`);
+  const bits = Math.min(Math.ceil(sizeBits / 3) * 3, 64);
+  return writeText(u, n, `0${BigInt.asUintN(bits, word).toString(8)}`);
 }
 
 function writeHexadecimal(u: Uint8Array, n: number, high: number, low: number): number {
@@ -165,11 +174,61 @@ function writeHexadecimal(u: Uint8Array, n: number, high: number, low: number): 
   return at;
 }
 
-/** As C prints it with `%g`; `isNegative`: the sign bit, which NaN has too. Source: ctf, "Values". */
+const powers = Float64Array.from({ length: 23 }, (_, i) => 10 ** i);
+
+/**
+ * As C prints it with `%g`; `isNegative`: the sign bit, which NaN has too. Six digits come from one multiplication
+ * where that is far enough from a half to be rounded safely, and from exact arithmetic otherwise. Source: ctf, "Values".
+ */
 export function writeFloat(u: Uint8Array, n: number, value: number, isNegative: boolean): number {
-  return writeText(u, n, (isNegative ? '-' : '') + floatText(Math.abs(value)));
+  if (isNegative) u[n++] = 45;
+  const size = Math.abs(value);
+  if (size >= 1e-4 && size < 999_999) {
+    let exponent = size >= 1 ? 0 : -4;
+    while (size >= (exponent < -1 ? 1 / (powers[-exponent - 1] as number) : (powers[exponent + 1] as number)))
+      exponent += 1;
+    const scaled = size * (powers[5 - exponent] as number);
+    const digits = Math.floor(scaled);
+    const rest = scaled - digits;
+    // Without a multiplication a half is one; it goes to the even neighbour.
+    if (exponent === 5 && rest === 0.5 && digits < 999_999)
+      return writeSixDigits(u, n, digits + (digits % 2), exponent);
+    if (Math.abs(rest - 0.5) > 1e-6 && digits >= 100_000 && digits < 999_999)
+      return writeSixDigits(u, n, rest > 0.5 ? digits + 1 : digits, exponent);
+  }
+  return writeText(u, n, floatText(size));
 }
 
+/** Six significant digits without exponent and without the zeros behind them; `exponent`: -4 to 5. */
+function writeSixDigits(u: Uint8Array, n: number, digits: number, exponent: number): number {
+  let rest = digits;
+  let length = 6;
+  while (length > 1 && rest % 10 === 0) {
+    rest = (rest / 10) >>> 0;
+    length -= 1;
+  }
+  let at = n;
+  if (exponent < 0) {
+    u[at] = 48;
+    u[at + 1] = 46;
+    at += 2;
+    for (let i = exponent; i < -1; i++) u[at++] = 48;
+    return writeUnsigned(u, at, rest);
+  }
+  const whole = exponent + 1;
+  if (length <= whole) {
+    at = writeUnsigned(u, n, rest);
+    for (let i = length; i < whole; i++) u[at++] = 48;
+    return at;
+  }
+  // The digits a place further than they go, then those before the point one back.
+  at = writeUnsigned(u, n + 1, rest);
+  for (let i = 0; i < whole; i++) u[n + i] = u[n + i + 1] as number;
+  u[n + whole] = 46;
+  return at;
+}
+
+/** A number without its sign. */
 function floatText(value: number): string {
   if (Number.isNaN(value)) return 'nan';
   if (value === Number.POSITIVE_INFINITY) return 'inf';
