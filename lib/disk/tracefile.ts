@@ -138,7 +138,12 @@ export class Tracefile {
 
   /** No write is under way. */
   get idle(): boolean {
-    return this.#file.idle && this.#rangeBytes + this.#holeBytes === 0 && !this.#syncing && this.#records?.idle !== false;
+    return (
+      this.#file.idle &&
+      this.#rangeBytes + this.#holeBytes === 0 &&
+      !this.#syncing &&
+      this.#records?.idle !== false
+    );
   }
 
   /** Whether so much is staged that it should be flushed before more comes. */

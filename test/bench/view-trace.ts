@@ -43,7 +43,8 @@ const uuid = Buffer.from('2a6422d06cee11e08c08cb07d7b3a564', 'hex');
 export function writeTrace(directory: string, events: number): void {
   mkdirSync(join(directory, 'index'), { recursive: true });
   writeFileSync(join(directory, 'metadata'), metadata);
-  for (let stream = 0; stream < streams; stream++) writeStream(directory, stream, Math.ceil(events / streams));
+  for (let stream = 0; stream < streams; stream++)
+    writeStream(directory, stream, Math.ceil(events / streams));
 }
 
 function writeStream(directory: string, stream: number, events: number): void {

@@ -61,22 +61,26 @@ const servers: readonly {
 ];
 
 for (const { command, holes, name } of servers)
-  withPrograms([command('', '')[0]], `pipe: a disk out of ${name} and into one, with its holes`, async (t) => {
-    const path = sparse(t);
-    const [socket, copy] = [`${path}.sock`, `${path}.copy`];
-    await server(t, socket, ...command(socket, path));
-    const out = await copied(t, uriOf(socket), copy);
-    t.true(readFileSync(copy).equals(readFileSync(path)));
-    t.is(out.dataBytes, holes ? 3 * mib : size);
-    // nbdkit 1.32 offers FLUSH in oldstyle, and answers it with EINVAL: nothing can be known to be durable there
-    if (name === 'nbdkit oldstyle') return;
+  withPrograms(
+    [command('', '')[0]],
+    `pipe: a disk out of ${name} and into one, with its holes`,
+    async (t) => {
+      const path = sparse(t);
+      const [socket, copy] = [`${path}.sock`, `${path}.copy`];
+      await server(t, socket, ...command(socket, path));
+      const out = await copied(t, uriOf(socket), copy);
+      t.true(readFileSync(copy).equals(readFileSync(path)));
+      t.is(out.dataBytes, holes ? 3 * mib : size);
+      // nbdkit 1.32 offers FLUSH in oldstyle, and answers it with EINVAL: nothing can be known to be durable there
+      if (name === 'nbdkit oldstyle') return;
 
-    const target = imageFile(t, size, [[5 * mib, data]]);
-    const into = `${target}.sock`;
-    await server(t, into, ...command(into, target));
-    await copied(t, path, uriOf(into));
-    t.true(readFileSync(target).equals(readFileSync(path)));
-  });
+      const target = imageFile(t, size, [[5 * mib, data]]);
+      const into = `${target}.sock`;
+      await server(t, into, ...command(into, target));
+      await copied(t, path, uriOf(into));
+      t.true(readFileSync(target).equals(readFileSync(path)));
+    },
+  );
 
 withPrograms(['nbd-server'], 'pipe: a disk out of nbd-server by name', async (t) => {
   const path = sparse(t);
