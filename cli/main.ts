@@ -3,6 +3,7 @@ import { capture } from './commands/capture.ts';
 import { consume } from './commands/consume.ts';
 import { ctl } from './commands/ctl.ts';
 import { flexnbd } from './commands/flexnbd.ts';
+import { list } from './commands/list.ts';
 import { nbd } from './commands/nbd.ts';
 import { pipe } from './commands/pipe.ts';
 import { relay } from './commands/relay.ts';
@@ -17,6 +18,7 @@ import { isUsageError, usageError } from './usage.ts';
 export const commands: readonly Command[] = [
   relay,
   consume,
+  list,
   view,
   pipe,
   capture,

@@ -1,6 +1,7 @@
 /** The public door: what programs and the command line import. */
 export { type Log, type LogFormat, type LogOptions, levels, openLog } from './admin/log.ts';
 export { formatStatus, type StatusSample } from './admin/status.ts';
+export { textTable } from './admin/table.ts';
 export type * from './capture/index.ts';
 export { makeDirectory } from './disk/directories.ts';
 export type * from './disk/verify/index.ts';
@@ -34,6 +35,7 @@ export type { Delivered } from './pipe/target.ts';
 export type { PipeOptions, PipeReport, RunningPipe } from './pipe.ts';
 export { relayOptions } from './relay/defaults.ts';
 export { healthBit } from './relay/health.ts';
+export type * from './relay/live-client/index.ts';
 export type * from './relay/options.ts';
 export { createRelay } from './relay/server.ts';
 export { type Level, type Told, tell, toldChannel } from './telemetry.ts';
@@ -61,3 +63,5 @@ export const loadViewer = () => import('./viewer/index.ts');
 
 /** flexnbd's control socket; likewise. */
 export const loadFlexnbd = () => import('./nbd/flexnbd/index.ts');
+/** The live client: sessions of a relay, and one of them as frames; likewise. */
+export const loadLive = () => import('./relay/live-client/index.ts');

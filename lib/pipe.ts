@@ -11,6 +11,8 @@ import { gate } from './stage/gate.ts';
 import { meter, type Passed } from './stage/meter.ts';
 import { nameMatcher, select } from './stage/select.ts';
 
+export { type RawOptions, viewRaw } from './pipe/raw.ts';
+
 /** What to connect, and what of it. */
 export interface PipeOptions
   extends Partial<Pick<EndOptions, 'strict' | 'follow'>>,

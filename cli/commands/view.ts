@@ -7,6 +7,7 @@ import { helpText } from '../help.ts';
 import { applyOption, parseOptions } from '../options.ts';
 import { usageError } from '../usage.ts';
 import { viewOptionTable } from '../view/option-table.ts';
+import { viewFrames } from '../view/raw.ts';
 import { fieldsOf, namesOf, type ViewSettings, viewDefaults } from '../view/settings.ts';
 import { isColorful } from '../view/terminal.ts';
 import { rangeOf } from '../view/time-bounds.ts';
@@ -16,7 +17,7 @@ export const view: Command = {
   name: 'view',
   summary: 'print the events of traces, as babeltrace2 does',
   help: () =>
-    `usage: millrace view [OPTION]... SOURCE...\n\n${helpText(viewOptionTable)}\nSOURCE: a directory that holds traces, at any depth.\nExit status: 0 done, 1 failed, 2 wrong usage.\n`,
+    `usage: millrace view [OPTION]... SOURCE...\n\n${helpText(viewOptionTable)}\nSOURCE: a directory that holds traces, at any depth. With --raw, any source of millrace pipe: live://HOST/host/HOSTNAME/SESSION, too.\nExit status: 0 done, 1 failed, 2 wrong usage.\n`,
   run,
 };
 
@@ -29,6 +30,7 @@ async function run(context: Context): Promise<number> {
     return 0;
   }
   if (operands.length === 0) throw usageError('no source, see millrace view --help');
+  if (settings.raw) return viewFrames(context, operands, settings);
   const sink =
     settings.file === undefined ? undefined : createWriteStream(resolve(context.cwd, settings.file));
   const reset = sink === undefined && isColorful(context);

@@ -195,5 +195,21 @@ export const viewOptionTable: readonly Option<ViewSettings>[] = [
       parseWord(value, ['ctf']);
     },
   },
+  {
+    name: 'raw',
+    section: output,
+    help: 'Print frames instead of events, as JSON, one a line: what the source brings, before anything is decoded. One SOURCE, which may also be live://HOST/host/HOSTNAME/SESSION, capture:FILE or -.',
+    set: (settings, on) => {
+      settings.raw = on;
+    },
+  },
+  {
+    name: 'follow',
+    section: output,
+    help: 'With --raw: go on with a directory that a relay or a tracer is writing, until nobody does.',
+    set: (settings, on) => {
+      settings.follow = on;
+    },
+  },
   helpOption(),
 ];

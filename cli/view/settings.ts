@@ -5,6 +5,9 @@ import type { TimeBound } from './time-bounds.ts';
 
 export interface ViewSettings {
   help: boolean;
+  /** Frames instead of events. */
+  raw: boolean;
+  follow: boolean;
   /** Words of `-f` and `-n`. */
   fields: string[];
   names: string[];
@@ -25,6 +28,8 @@ export interface ViewSettings {
 export function viewDefaults(): ViewSettings {
   return {
     help: false,
+    raw: false,
+    follow: false,
     fields: [],
     names: [],
     delta: true,

@@ -33,6 +33,8 @@ export class SessionReader {
   readonly #frames: SessionFrames;
   #chunk: ChunkLayout | undefined;
   #damaged = false;
+  /** Seconds since 1970. */
+  #createdS = 0n;
   /** Cursors of the chunk in hand. */
   readonly #cursors = new Set<PacketCursor>();
 
@@ -94,7 +96,9 @@ export class SessionReader {
     const { mtimeMs } = await stat(join(root, layout.found.path, 'metadata'));
     const directory = join(root, this.#layout.path);
     const writtenS = BigInt(Math.floor(mtimeMs / 1000));
-    this.#frames.open(sessionFacts(this.#frames.session, directory, traceClass, writtenS, names));
+    const facts = sessionFacts(this.#frames.session, directory, traceClass, writtenS, names);
+    this.#createdS = facts.creationTimeS ?? writtenS;
+    this.#frames.open(facts);
   }
 
   /** Goes over to a chunk. Returns the streams that have files in it, each with its packets. */
@@ -103,7 +107,7 @@ export class SessionReader {
     const { id, overrideName } = chunk;
     const before = this.#chunk;
     const chunkBefore = frames.chunk;
-    const creationTimeS = chunk.creationTimeS ?? before?.closeTimeS ?? (await this.#madeS(chunk));
+    const creationTimeS = chunk.creationTimeS ?? before?.closeTimeS ?? this.#createdS;
     frames.openChunk({ id, creationTimeS, overrideName });
     const keys = new Set(
       traces.flatMap(({ layout: { path }, streams }) => [
@@ -144,12 +148,6 @@ export class SessionReader {
     frames.published();
     this.#chunk = chunk;
     return open;
-  }
-
-  async #madeS({ traces }: ChunkLayout): Promise<bigint> {
-    const [first] = traces;
-    const { birthtimeMs } = await stat(join(this.#context.root, first?.found.path ?? ''));
-    return BigInt(Math.floor(birthtimeMs / 1000));
   }
 
   async *#packets(streams: readonly OpenStream[]): AsyncGenerator<FrameBatch, void> {
