@@ -2,12 +2,24 @@
 import { why } from '../../lib/index.ts';
 import { acl, breakMirror, mirror, mirrorSpeed, status } from '../compat/flexnbd/control-modes.ts';
 import { type Mode, modeHelp, parseMode } from '../compat/flexnbd/mode.ts';
+import { proxy } from '../compat/flexnbd/proxy-mode.ts';
 import { read, write } from '../compat/flexnbd/request-modes.ts';
 import { listen, serve } from '../compat/flexnbd/server-modes.ts';
 import type { Command, Context } from '../context.ts';
 import { isUsageError } from '../usage.ts';
 
-const modes: readonly Mode[] = [serve, listen, mirror, mirrorSpeed, breakMirror, status, acl, read, write];
+const modes: readonly Mode[] = [
+  serve,
+  listen,
+  mirror,
+  mirrorSpeed,
+  breakMirror,
+  status,
+  acl,
+  read,
+  write,
+  proxy,
+];
 
 /** See the file's head. */
 export const flexnbd: Command = {

@@ -3,13 +3,14 @@ import { copy } from '../nbd/copy.ts';
 import { info } from '../nbd/info.ts';
 import { listen } from '../nbd/listen.ts';
 import { mirror } from '../nbd/mirror.ts';
+import { proxy } from '../nbd/proxy.ts';
 import { read } from '../nbd/read.ts';
 import { serve } from '../nbd/serve.ts';
 import { write } from '../nbd/write.ts';
 import { usageError } from '../usage.ts';
 
 /** What can be done with disks: `millrace nbd MODE …`, one file a mode. */
-export const nbdModes: readonly Command[] = [serve, listen, mirror, read, write, copy, info];
+export const nbdModes: readonly Command[] = [serve, listen, mirror, proxy, read, write, copy, info];
 
 /** The disk side of the program. */
 export const nbd: Command = {

@@ -24,6 +24,7 @@ export {
 export { type HandedOver, Mirror, type MirrorAction, type MirrorOptions } from './migration/mirror.ts';
 export { isEnd, type MirrorFigures, type MirrorHappening } from './migration/progress.ts';
 export { mirrorOf } from './migration/server-door.ts';
+export { NbdProxy, type ProxyOptions, type ProxyStatus } from './proxy/proxy.ts';
 export { parsePskFile } from './psk.ts';
 export type { SessionEnd } from './server/connection.ts';
 export { NbdServer, type NbdServerOptions } from './server/server.ts';

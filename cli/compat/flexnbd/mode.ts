@@ -13,6 +13,8 @@ export interface Mode {
   operands?: string;
   options: readonly Option<FlexnbdSettings>[];
   required: ReadonlyArray<keyof FlexnbdSettings>;
+  /** Rewrites what getopt takes and our parser does not. */
+  prepare?: (argv: readonly string[]) => readonly string[];
   run(context: Context, settings: FlexnbdSettings, operands: readonly string[]): Promise<number>;
 }
 
@@ -30,7 +32,7 @@ export function parseMode(
   argv: readonly string[],
 ): { settings: FlexnbdSettings; operands: readonly string[] } {
   const settings = noSettings();
-  const { given, operands } = parseOptions([...mode.options, ...common], argv);
+  const { given, operands } = parseOptions([...mode.options, ...common], mode.prepare?.(argv) ?? argv);
   for (const { option, value } of given)
     if (option.argument === undefined) option.set(settings, true);
     else option.set(settings, value ?? '');

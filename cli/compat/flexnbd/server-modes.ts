@@ -42,13 +42,14 @@ function untilSignal(context: Context): StopSignal {
   };
 }
 
-/** Runs `work` with a log; what it rejects with is fatal. */
-async function logged(
+/** Runs `work` with a log that calls it `name`; what it rejects with is fatal. */
+export async function logged(
   context: Context,
   settings: FlexnbdSettings,
+  name: string,
   work: (stop: StopSignal) => Promise<number>,
 ): Promise<number> {
-  const log = openFlexnbdLog(context.stderr, context.pid, settings.verbosity, settings.file ?? '');
+  const log = openFlexnbdLog(context.stderr, context.pid, settings.verbosity, name);
   const stop = untilSignal(context);
   try {
     return await Promise.race([work(stop), stop.again.then(() => 1)]);
@@ -82,7 +83,7 @@ export const serve: Mode = {
   options: [...common, options.killswitch],
   required: ['addr', 'port', 'file'],
   run: (context, settings, entries) =>
-    logged(context, settings, async (stop) => {
+    logged(context, settings, settings.file ?? '', async (stop) => {
       const { FlexnbdServer } = await loadFlexnbd();
       const seconds = Number(context.env.FLEXNBD_MS_REQUEST_LIMIT_SECS);
       const server = await FlexnbdServer.start(
@@ -106,7 +107,7 @@ export const listen: Mode = {
   options: [...common, options.anyDisconnect],
   required: ['addr', 'port', 'file'],
   run: (context, settings, entries) =>
-    logged(context, settings, async (stop) => {
+    logged(context, settings, settings.file ?? '', async (stop) => {
       const { FlexnbdListener } = await loadFlexnbd();
       const listener = await FlexnbdListener.start(
         { ...served(settings, entries), anyDisconnect: settings['any-disconnect'] },

@@ -1,0 +1,187 @@
+/** `millrace nbd proxy`: a client behind it does not notice that its server was away. */
+import { resolve } from 'node:path';
+import { type Level, loadNbd, openLog, parseUri, serveControl } from '../../lib/index.ts';
+import { helpOption, section } from '../common-options.ts';
+import type { Command, Context } from '../context.ts';
+import { controlTable, logLevelCommand, stopCommand } from '../control-table.ts';
+import { helpText } from '../help.ts';
+import { applyOption, type Option, parseBytes, parseOptions, parseWhole } from '../options.ts';
+import { readiness } from '../relay/readiness.ts';
+import { watchSignals } from '../relay/stop-signals.ts';
+import { usageError } from '../usage.ts';
+
+interface ProxySettings {
+  help: boolean;
+  address: string;
+  port: number;
+  unix: string | undefined;
+  bind: string | undefined;
+  cacheBytes: number;
+  silenceS: number;
+  retryMs: number;
+  control: string | undefined;
+  verbosity: number;
+}
+
+const levels: readonly Level[] = ['warn', 'info', 'debug', 'trace'];
+
+const optionTable: readonly Option<ProxySettings>[] = [
+  {
+    name: 'address',
+    short: 'a',
+    argument: 'ADDRESS',
+    section: 'Where',
+    help: 'Listen on this address.',
+    default: '127.0.0.1',
+    set: (settings, value) => {
+      settings.address = value.replace(/^\[(.*)\]$/, '$1');
+    },
+  },
+  {
+    name: 'port',
+    short: 'p',
+    argument: 'PORT',
+    section: 'Where',
+    help: 'TCP port; 0 is chosen by the system.',
+    default: '10809',
+    set: (settings, value) => {
+      settings.port = parseWhole(value, 0, 65_535, '');
+    },
+  },
+  {
+    name: 'unix',
+    short: 'u',
+    argument: 'PATH',
+    section: 'Where',
+    help: 'Listen on a Unix socket instead.',
+    set: (settings, value) => {
+      settings.unix = value;
+    },
+  },
+  {
+    name: 'bind',
+    argument: 'ADDRESS',
+    section: 'Server',
+    help: 'The address of this host to connect from.',
+    set: (settings, value) => {
+      settings.bind = value;
+    },
+  },
+  {
+    name: 'silence',
+    argument: 'SECONDS',
+    section: 'Server',
+    help: 'Give a connection up when the server is silent for so long in one step of a request.',
+    default: '30',
+    set: (settings, value) => {
+      settings.silenceS = parseWhole(value, 1, 86_400, 'seconds');
+    },
+  },
+  {
+    name: 'retry',
+    argument: 'MS',
+    section: 'Server',
+    help: 'How long to wait between two attempts to connect anew.',
+    default: '3000',
+    set: (settings, value) => {
+      settings.retryMs = parseWhole(value, 1, 3_600_000, 'ms');
+    },
+  },
+  {
+    name: 'cache',
+    short: 'c',
+    argument: 'BYTES',
+    section: 'Server',
+    help: 'Read ahead: double a read of at most so many bytes, and keep the second half for the next one.',
+    default: '0, nothing is read ahead',
+    set: (settings, value) => {
+      settings.cacheBytes = parseBytes(value);
+    },
+  },
+  {
+    name: 'control',
+    short: 's',
+    argument: 'PATH',
+    section,
+    help: 'Make a control socket at PATH; for millrace ctl: status, stop and others.',
+    set: (settings, value) => {
+      settings.control = value;
+    },
+  },
+  {
+    name: 'verbose',
+    short: 'v',
+    section,
+    help: 'Log more; twice, still more.',
+    set: (settings) => {
+      settings.verbosity += 1;
+    },
+  },
+  helpOption(),
+];
+
+/** See the file's head. */
+export const proxy: Command = {
+  name: 'proxy',
+  summary: 'stand between a client and a server that may go away for a while',
+  help: () =>
+    `usage: millrace nbd proxy [OPTION]... URI\n\nURI is the address of a disk (nbd://, nbds://, nbd+unix://). It must be reachable at the start; lost later, it is\nconnected anew for as long as it takes, and the request that was not answered is sent again. One client at a time, in\noldstyle, as flexnbd-proxy.\n\n${helpText(optionTable)}`,
+  run,
+};
+
+async function run(context: Context): Promise<number> {
+  const settings: ProxySettings = {
+    help: false,
+    address: '127.0.0.1',
+    port: 10_809,
+    unix: undefined,
+    bind: undefined,
+    cacheBytes: 0,
+    silenceS: 30,
+    retryMs: 3000,
+    control: undefined,
+    verbosity: 0,
+  };
+  const { given, operands } = parseOptions(optionTable, context.argv);
+  for (const one of given) applyOption(one, settings);
+  if (settings.help) {
+    context.stdout.write(proxy.help());
+    return 0;
+  }
+  const [text, ...more] = operands;
+  if (text === undefined || more.length > 0) throw usageError('one URI is needed');
+  const uri = parseUri(text);
+  if (uri.kind !== 'nbd') throw usageError(`${text} is no address of a disk`);
+  const releases: Array<() => unknown> = [];
+  const signals = watchSignals(context);
+  releases.push(() => signals.forget());
+  const level = levels[Math.min(settings.verbosity, levels.length - 1)] as Level;
+  const log = openLog({ stream: context.stderr, format: 'text', level });
+  releases.push(() => log.close());
+  try {
+    const { clientOptionsOf, NbdProxy } = await loadNbd();
+    const { address, port, unix, bind, cacheBytes, silenceS, retryMs } = settings;
+    const running = await NbdProxy.start({
+      listen: unix === undefined ? { host: address, port } : { path: resolve(context.cwd, unix) },
+      upstream: { ...clientOptionsOf(uri), ...(bind === undefined ? {} : { localAddress: bind }) },
+      cacheBytes,
+      silenceMs: silenceS * 1000,
+      retryMs,
+    });
+    releases.push(() => running.close());
+    if (settings.control !== undefined) {
+      const commands = controlTable({
+        status: { help: 'the server, the clients and what was done', answer: () => running.status() },
+        stop: stopCommand(() => signals.stop()),
+        'log-level': logLevelCommand(log),
+      });
+      const control = await serveControl(resolve(context.cwd, settings.control), commands);
+      releases.push(() => control.close());
+    }
+    readiness(context).ready();
+    await signals.first;
+    return 0;
+  } finally {
+    for (const release of releases.reverse()) await release();
+  }
+}
