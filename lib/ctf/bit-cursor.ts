@@ -25,6 +25,11 @@ export class BitCursor {
     this.#lastOrder = undefined;
   }
 
+  /** A new scope begins: its fields may have any byte order. */
+  forgetOrder(): void {
+    this.#lastOrder = undefined;
+  }
+
   /** Reads an integer at its alignment. */
   integer(type: IntegerType): bigint {
     const { sizeBits, alignBits, byteOrder, signed } = type;

@@ -138,9 +138,10 @@ class View {
       this.#last.nanos = messages.nanos;
       const next = messages.advance(this.#last);
       if (next === 'load') return stream;
-      if (next === 'message') merge.settle();
-      else merge.removeFirst();
-      this.#aside(stream);
+      if (next === 'message') {
+        merge.settle();
+        this.#aside(stream);
+      } else merge.removeFirst();
       if (out.at >= flushBytes) return 'full';
     }
   }
