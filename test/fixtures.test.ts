@@ -15,16 +15,15 @@ interface Provenance {
 
 const recordings = readdirSync(relayFixtures, { withFileTypes: true }).filter((entry) => entry.isDirectory());
 
-for (const name of ['traces', 'corpus'])
-  test(`fixture ${name}: holds the files that its provenance names, unchanged`, (t) => {
-    const folder = join(relayFixtures, '..', name);
-    const { files } = JSON.parse(readFileSync(join(folder, 'provenance.json'), 'utf8')) as Provenance;
-    for (const { path, sizeBytes, sha256 } of files) {
-      const bytes = readFileSync(join(folder, path));
-      t.is(bytes.length, sizeBytes, path);
-      t.is(createHash('sha256').update(bytes).digest('hex'), sha256, path);
-    }
-  });
+test('fixture corpus: holds the files that its provenance names, unchanged', (t) => {
+  const folder = join(relayFixtures, '../corpus');
+  const { files } = JSON.parse(readFileSync(join(folder, 'provenance.json'), 'utf8')) as Provenance;
+  for (const { path, sizeBytes, sha256 } of files) {
+    const bytes = readFileSync(join(folder, path));
+    t.is(bytes.length, sizeBytes, path);
+    t.is(createHash('sha256').update(bytes).digest('hex'), sha256, path);
+  }
+});
 
 for (const { name } of recordings) {
   const folder = join(relayFixtures, name);

@@ -13,7 +13,7 @@ test('verify: status 0 and a verdict for a clean store, 1 for faults, 2 for wron
   t.is(clean.status, 0);
   t.regex(clean.out, /\nclean: 2 traces, 6 packets\n$/);
   t.regex(clean.out, /channel0_0 +1 +4096 +matching\n/);
-  const faulty = await run(fixture('traces/synth-fail-truncated'));
+  const faulty = await run(fixture('corpus/synth-fail-truncated/trace'));
   t.is(faulty.status, 1);
   t.regex(faulty.out, /torn-tail +s0 at 125: the last 113 bytes/);
   t.regex(faulty.out, /\n1 fault: 1 trace, 1 packet\n$/);
@@ -25,13 +25,13 @@ test('verify: status 0 and a verdict for a clean store, 1 for faults, 2 for wron
 });
 
 test('verify: what the tracer lost is told, and is no fault', async (t) => {
-  const context = fakeContext(t, ['verify', fixture('traces/synth-discarded')]);
+  const context = fakeContext(t, ['verify', fixture('corpus/synth-discarded/trace')]);
   t.is(await main(context), 0);
   t.regex(context.words('stdout'), /lost by the tracer +events +packets\n/);
 });
 
 test('verify --json: one object a line, numbers exact', async (t) => {
-  const context = fakeContext(t, ['verify', '--json', fixture('traces/synth-discarded')]);
+  const context = fakeContext(t, ['verify', '--json', fixture('corpus/synth-discarded/trace')]);
   t.is(await main(context), 0);
   const report = JSON.parse(context.words('stdout'));
   t.is(report.clean, true);
@@ -41,7 +41,7 @@ test('verify --json: one object a line, numbers exact', async (t) => {
 });
 
 test('verify --repair: says what it will do, does it, and looks again', async (t) => {
-  const copy = copyOf(t, fixture('traces/synth-fail-truncated'));
+  const copy = copyOf(t, fixture('corpus/synth-fail-truncated/trace'));
   const context = fakeContext(t, ['verify', '--repair', copy.directory]);
   t.is(await main(context), 0);
   const words = context.words('stdout');
@@ -67,7 +67,7 @@ test('verify --repair: says what it will do, does it, and looks again', async (t
 });
 
 test('verify --repair: faults that cannot be mended cost status 1', async (t) => {
-  const copy = copyOf(t, fixture('traces/synth-fail-magic'));
+  const copy = copyOf(t, fixture('corpus/synth-fail-magic/trace'));
   const context = fakeContext(t, ['verify', '--repair', copy.directory]);
   t.is(await main(context), 1);
   t.regex(context.words('stdout'), /nothing to repair\n$/);

@@ -7,7 +7,6 @@ import { scanPackets } from '../../lib/ctf/packet-scan.ts';
 import { codeOf, hex } from '../helpers/hex.ts';
 import {
   allTraces,
-  corpus,
   fixture,
   indexOf,
   type RawIndexRecord,
@@ -72,7 +71,7 @@ test('packet header: CTF 2 metadata of both tracers reads as the same packets in
     ['synth-ctf2-ust', 'c11ffcc1'],
     ['synth-ctf2-modules', 'c1fc1fc1'],
   ] as const) {
-    const trace = fixture(`traces/${name}`);
+    const trace = fixture(`corpus/${name}/trace`);
     const reader = readerOf(trace);
     t.is(reader.trace.format, 'ctf-2');
     t.is(reader.magicBytes?.toString('hex'), magic);
@@ -80,8 +79,7 @@ test('packet header: CTF 2 metadata of both tracers reads as the same packets in
     const bytes = readFileSync(join(trace, file));
     const packets = await scan(reader, bytes);
     t.true(packets.length > 0 && packets.every(({ kind }) => kind === 'packet'));
-    if (corpus === undefined) continue;
-    const twin = readerOf(join(corpus, name, 'twin-1.8'));
+    const twin = readerOf(fixture(`corpus/${name}/twin-1.8`));
     t.deepEqual(await scan(twin, bytes), packets);
   }
 });
@@ -176,7 +174,7 @@ test('packet scan: every byte is packet or damage, and it goes on behind damage'
 
 test('packet scan: the faults of the synthetic traces are found where they are', async (t) => {
   const faults = async (name: string) => {
-    const trace = fixture(`traces/${name}`);
+    const trace = fixture(`corpus/${name}/trace`);
     const found = await scan(readerOf(trace), readFileSync(join(trace, 's0')));
     return found.map((each) =>
       each.kind === 'packet' ? 'packet' : `${each.error.code}${each.torn ? ' torn' : ''}`,

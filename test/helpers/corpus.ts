@@ -62,9 +62,7 @@ function casesOf(root: string): CorpusCase[] {
           : each.warnings === undefined
             ? ''
             : read(join(directory, each.warnings)).toString('latin1'),
-        // An input that lies beside the corpus is told as if it lay in it.
-        normalized: (line) =>
-          line.replaceAll(`${directory}/`, '@DIR@/').replaceAll(`${inputs[0]}/`, '@DIR@/trace/'),
+        normalized: (line) => line.replaceAll(`${directory}/`, '@DIR@/'),
       };
     }),
   );

@@ -6,7 +6,7 @@ import { corpus, fixture } from '../helpers/traces.ts';
 import { viewMutations } from './mutations.ts';
 
 const [count = 20_000, first = 1000] = process.argv.slice(2).map(Number);
-const roots = [fixture('corpus'), fixture('traces'), ...(corpus === undefined ? [] : [corpus])];
+const roots = [fixture('corpus'), ...(corpus === undefined ? [] : [corpus])];
 const scratch = mkdtempSync(join(tmpdir(), 'millrace-mutations-'));
 try {
   for (let done = 0; done < count; done += 1000) {

@@ -40,9 +40,9 @@ for (const name of stored)
     t.true(report.streams.every(({ packets, packetsLost }) => packets > 0 && packetsLost === 0n));
   });
 
-for (const name of readdirSync(fixture('traces')).filter((each) => each.startsWith('synth-')))
+for (const name of readdirSync(fixture('corpus')).filter((each) => each.startsWith('synth-')))
   test(`verify: ${name} is what its description says`, async (t) => {
-    t.deepEqual(codesOf(await verifyStore(fixture(`traces/${name}`))), faulty[name] ?? []);
+    t.deepEqual(codesOf(await verifyStore(fixture(`corpus/${name}/trace`))), faulty[name] ?? []);
   });
 
 test('verify: every trace of the corpus is what its description says', async (t) => {
@@ -114,6 +114,6 @@ test('verify: chunks whose predecessor was thrown away are clean: a stream may b
 });
 
 test('verify: a directory without traces, and none at all', async (t) => {
-  t.deepEqual(codesOf(await verifyStore(fixture('traces/synth-rotated/subdir'))), ['no-trace']);
+  t.deepEqual(codesOf(await verifyStore(fixture('corpus/synth-rotated/trace/subdir'))), ['no-trace']);
   await t.throwsAsync(verifyStore(fixture('no such directory')), { code: 'MR_ERR_DISK_READ' });
 });
