@@ -37,6 +37,8 @@ export interface StoreOptions {
   fdPoolSize?: number;
   /** A stream's files are closed, its handle is free. */
   onStreamClosed(handle: number): void;
+  /** Told of each frame that was accepted, with its bytes; data frames come another way. */
+  onFrame?(frame: Frame, slab: Slab | undefined): void;
   /** Called in the tick in which the chunk's last user leaves it; chunks of producers before 2.11 are not told of. */
   onChunkComplete(chunk: CompleteChunk): void;
 }
@@ -129,6 +131,11 @@ export class TraceStore {
    * Errors: MR_ERR_DISK_NAME, MR_ERR_DISK_CREATE, MR_ERR_RELAY_CHUNK and others of the frame's writer.
    */
   accept(frame: Frame, slab?: Slab): void {
+    this.#take(frame, slab);
+    this.#options.onFrame?.(frame, slab);
+  }
+
+  #take(frame: Frame, slab: Slab | undefined): void {
     switch (frame.kind) {
       case 'sessionOpen':
         this.#openSession(frame);

@@ -31,12 +31,14 @@ interface StandingStream {
   isMetadata: boolean;
   lastNetSeqNum: bigint | undefined;
   lastPacketSeqNum: bigint | undefined;
-  /** Inside a packet, or a metadata command. */
-  isWithin: boolean;
-  /** Packets of which one half has come. */
-  halves: Set<bigint>;
-  /** A change of chunks under way: first packet of the next one. */
-  switchingAt: bigint | undefined;
+  /** Inside a packet, or a metadata command, that began with this frame. */
+  withinSince: number | undefined;
+  /** Packets of which one half has come, and with which frame; in that order. */
+  halves: Map<bigint, number>;
+  /** Those of which the index came first. */
+  announced: Set<bigint>;
+  /** A change of chunks under way: first packet of the next one, and the frame that said so. */
+  switching: { at: bigint; since: number } | undefined;
   /** Metadata: what the file holds by now. */
   version: number;
   commands: Command[];
@@ -48,7 +50,7 @@ interface StandingSession {
   open: SessionOpen;
   isIndexed: boolean;
   isPublished: boolean;
-  chunks: Map<bigint, ChunkOpen>;
+  chunks: Map<bigint, { open: ChunkOpen; since: number }>;
   streams: Set<number>;
 }
 
@@ -67,15 +69,45 @@ export class Standing {
     return this.#sessions.size === 0;
   }
 
-  /** Whether no packet, command or rotation is under way, so that what comes next can go elsewhere. */
-  get isBetween(): boolean {
-    if (this.#busy.size > 0) return false;
-    for (const { chunks } of this.#sessions.values()) if (chunks.size > 1) return false;
-    return true;
+  /** `PATH/CHANNEL` of an open stream, for people. */
+  nameOf(stream: number): string {
+    const open = this.#streams.get(stream)?.open;
+    return open === undefined ? String(stream) : `${open.path}/${open.channelName}`;
   }
 
-  /** Takes note of a frame. Errors: MR_ERR_WIRE_LONG for more metadata of a stream than `limits.metadataBytes`. */
-  take(frame: Frame, slab: Slab | undefined): void {
+  /** Whether no packet, command or rotation is under way, so that what comes next can go elsewhere. */
+  get isBetween(): boolean {
+    return this.unfinishedSince === undefined;
+  }
+
+  /** Whether a packet or a command has come in part. */
+  get isWithin(): boolean {
+    for (const { withinSince } of this.#busy) if (withinSince !== undefined) return true;
+    return false;
+  }
+
+  /** Whether an index has come whose data has not. */
+  get awaitsData(): boolean {
+    for (const { announced } of this.#busy) if (announced.size > 0) return true;
+    return false;
+  }
+
+  /** The first frame of the oldest packet, command or rotation under way. */
+  get unfinishedSince(): number | undefined {
+    let first = Number.POSITIVE_INFINITY;
+    for (const { withinSince, halves, switching } of this.#busy) {
+      const [half] = halves.values();
+      first = Math.min(first, withinSince ?? first, half ?? first, switching?.since ?? first);
+    }
+    for (const { chunks } of this.#sessions.values()) {
+      const [, second] = chunks.values();
+      first = Math.min(first, second?.since ?? first);
+    }
+    return first === Number.POSITIVE_INFINITY ? undefined : first;
+  }
+
+  /** Takes note of a frame. `at`: its number, for `unfinishedSince`. Errors: MR_ERR_WIRE_LONG for more metadata of a stream than `limits.metadataBytes`. */
+  take(frame: Frame, slab: Slab | undefined, at = 0): void {
     switch (frame.kind) {
       case 'sessionOpen':
         this.#sessions.set(frame.session, {
@@ -91,7 +123,7 @@ export class Standing {
         this.#sessions.delete(frame.session);
         return;
       case 'chunkOpen':
-        this.#sessions.get(frame.session)?.chunks.set(frame.chunk, frame);
+        this.#sessions.get(frame.session)?.chunks.set(frame.chunk, { open: frame, since: at });
         return;
       case 'chunkDone':
         this.#sessions.get(frame.session)?.chunks.delete(frame.chunk);
@@ -109,7 +141,7 @@ export class Standing {
         return;
       }
       default:
-        this.#packet(frame, slab);
+        this.#packet(frame, slab, at);
     }
   }
 
@@ -120,9 +152,10 @@ export class Standing {
       isMetadata: frame.channelName === 'metadata',
       lastNetSeqNum: undefined,
       lastPacketSeqNum: undefined,
-      isWithin: false,
-      halves: new Set(),
-      switchingAt: undefined,
+      withinSince: undefined,
+      halves: new Map(),
+      announced: new Set(),
+      switching: undefined,
       version: 0,
       commands: [],
       parts: [],
@@ -136,35 +169,42 @@ export class Standing {
     this.#streams.delete(handle);
   }
 
-  #packet(frame: Frame, slab: Slab | undefined): void {
+  #packet(frame: Frame, slab: Slab | undefined, at: number): void {
     const stream = 'stream' in frame ? this.#streams.get(frame.stream) : undefined;
     if (stream === undefined) return;
-    if (frame.kind === 'data') this.#data(stream, frame);
-    else if (frame.kind === 'index') this.#index(stream, frame);
+    if (frame.kind === 'data') this.#data(stream, frame, at);
+    else if (frame.kind === 'index') this.#index(stream, frame, at);
     else if (frame.kind === 'lost') lost(stream, frame);
-    else if (frame.kind === 'metadata') this.#metadata(stream, frame, slab);
+    else if (frame.kind === 'metadata') this.#metadata(stream, frame, slab, at);
     else if (frame.kind === 'switch') {
       if (stream.isMetadata) begin(stream, stream.version);
       else if (stream.lastPacketSeqNum !== undefined && stream.lastPacketSeqNum + 1n < frame.atPacketSeqNum)
-        stream.switchingAt = frame.atPacketSeqNum;
+        stream.switching = { at: frame.atPacketSeqNum, since: at };
     }
-    const isBusy = stream.isWithin || stream.halves.size > 0 || stream.switchingAt !== undefined;
-    if (isBusy) this.#busy.add(stream);
+    const { withinSince, halves, switching } = stream;
+    if (withinSince !== undefined || halves.size > 0 || switching !== undefined) this.#busy.add(stream);
     else this.#busy.delete(stream);
   }
 
-  #data(stream: StandingStream, { netSeqNum, last }: Data): void {
-    stream.isWithin = !last;
+  #data(stream: StandingStream, { netSeqNum, last }: Data, at: number): void {
+    const since = stream.withinSince ?? at;
+    stream.withinSince = last ? undefined : since;
     if (!last) return;
     stream.lastNetSeqNum = netSeqNum;
-    if (this.#isIndexed(stream) && !stream.halves.delete(netSeqNum)) stream.halves.add(netSeqNum);
+    stream.announced.delete(netSeqNum);
+    this.#half(stream, netSeqNum, since);
   }
 
-  #index(stream: StandingStream, { netSeqNum, packetSeqNum }: Index): void {
-    if (this.#isIndexed(stream) && !stream.halves.delete(netSeqNum)) stream.halves.add(netSeqNum);
+  #index(stream: StandingStream, { netSeqNum, packetSeqNum }: Index, at: number): void {
+    this.#half(stream, netSeqNum, at);
+    if (stream.halves.has(netSeqNum)) stream.announced.add(netSeqNum);
     stream.lastPacketSeqNum = packetSeqNum;
-    if (packetSeqNum !== undefined && packetSeqNum + 1n >= (stream.switchingAt ?? 0n))
-      stream.switchingAt = undefined;
+    if (packetSeqNum !== undefined && packetSeqNum + 1n >= (stream.switching?.at ?? 0n))
+      stream.switching = undefined;
+  }
+
+  #half(stream: StandingStream, netSeqNum: bigint, since: number): void {
+    if (this.#isIndexed(stream) && !stream.halves.delete(netSeqNum)) stream.halves.set(netSeqNum, since);
   }
 
   #isIndexed({ open }: StandingStream): boolean {
@@ -172,9 +212,9 @@ export class Standing {
   }
 
   /** Copied: packets' slabs must not stay because of it. */
-  #metadata(stream: StandingStream, frame: Metadata, slab: Slab | undefined): void {
+  #metadata(stream: StandingStream, frame: Metadata, slab: Slab | undefined, at: number): void {
     if (frame.version !== stream.version) begin(stream, frame.version);
-    stream.isWithin = !frame.last;
+    stream.withinSince = frame.last ? undefined : (stream.withinSince ?? at);
     if (slab !== undefined && frame.end > frame.start)
       stream.parts.push(Buffer.from(slab.bytes.subarray(frame.start, frame.end)));
     stream.bytes += frame.end - frame.start;
@@ -193,7 +233,11 @@ export class Standing {
     for (const { open, chunks, streams, isPublished } of this.#sessions.values()) {
       const { session } = open;
       const opened = [...streams].map((handle) => this.#streams.get(handle) as StandingStream);
-      const frames: Frame[] = [rename(open), ...chunks.values(), ...opened.map((stream) => stream.open)];
+      const frames: Frame[] = [
+        rename(open),
+        ...[...chunks.values()].map((chunk) => chunk.open),
+        ...opened.map((stream) => stream.open),
+      ];
       if (isPublished) frames.push({ kind: 'published', session });
       yield { slab: undefined, frames };
       for (const stream of opened)
@@ -229,6 +273,7 @@ function begin(stream: StandingStream, version: number): void {
 }
 
 function lost(stream: StandingStream, { netSeqNum }: Lost): void {
-  stream.isWithin = false;
+  stream.withinSince = undefined;
   stream.halves.delete(netSeqNum);
+  stream.announced.delete(netSeqNum);
 }
