@@ -3,7 +3,7 @@
  * belongs to the session of its first packet, and to no other.
  */
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { type Duplex, Transform } from 'node:stream';
 import { chunkWriter } from '../disk/chunk-writer.ts';
 import { StreamWriter } from '../disk/stream-writer.ts';
 import { MillraceError } from '../errors.ts';
@@ -15,6 +15,7 @@ import type { Data, Frame } from '../stage/frames.ts';
 import { objectStage } from '../stage/stage.ts';
 import { tell } from '../telemetry.ts';
 import { dataHeader } from '../wire/relay/index.ts';
+import type { Forwarder } from './forward/forwarder.ts';
 import type { Owner, RelaySession } from './session.ts';
 import type { RelayState } from './state.ts';
 
@@ -86,6 +87,23 @@ export function dataFrameStage(): Duplex {
   });
 }
 
+/** Lets packets pass when the forwarder has them; holds them back while its spools are full. */
+function spoolStage(forwarder: Forwarder): Duplex {
+  return new Transform({
+    objectMode: true,
+    highWaterMark: 2,
+    transform(batch: FrameBatch, _encoding, callback) {
+      forwarder.data(batch).then(
+        () => callback(null, batch),
+        (error: unknown) => {
+          batch.slab?.release();
+          callback(error as Error);
+        },
+      );
+    },
+  });
+}
+
 /** See the file's head. */
 export class DataConnection implements Owner {
   readonly peer: string;
@@ -107,6 +125,7 @@ export class DataConnection implements Owner {
         { name: 'data source', stream: source },
         { name: 'data frames', stream: dataFrameStage() },
         { name: 'router', stream: this.#router() },
+        ...(relay.forwarder === undefined ? [] : [{ name: 'spool', stream: spoolStage(relay.forwarder) }]),
         { name: 'chunk writer', stream: chunkWriter(relay.store) },
       ],
       (outcome) => {

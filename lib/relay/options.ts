@@ -1,5 +1,6 @@
 /** What a relay is told, and what it tells. */
 import type { Limits } from '../limits.ts';
+import type { ForwardOptions, ForwardStatus } from './forward/options.ts';
 
 /** A TCP address to listen on. `port` 0: chosen by the system, reported in `Relay.addresses`. */
 export interface ListenAddress {
@@ -55,6 +56,8 @@ export interface RelayOptions {
    * file, or that producers before 2.11 wrote. Called between two steps of the relay: it must not throw.
    */
   onChunkComplete?: (chunk: CompleteChunk) => void;
+  /** Other relays that get what producers send; absent: none. */
+  forward?: ForwardOptions;
   limits: Limits;
 }
 
@@ -159,6 +162,8 @@ export interface RelayStatus {
   lost: Record<string, { packets: number; bytes: number }>;
   /** Connections that were ended for bad input, by error code. */
   refused: Record<string, number>;
+  /** What goes on to other relays; absent: nothing does. */
+  forward?: ForwardStatus;
   /** Locks that somebody else held, so that the writer went on without. */
   lockConflicts: number;
 }

@@ -14,6 +14,7 @@ import { SlabPool } from '../stage/slab.ts';
 import { tell } from '../telemetry.ts';
 import { ControlConnection } from './control-connection.ts';
 import { DataConnection } from './data-connection.ts';
+import { Forwarder } from './forward/forwarder.ts';
 import { Health, type Vitals } from './health.ts';
 import type { Relay, RelayAddresses, RelayOptions, RelayStatus } from './options.ts';
 import type { RelayState } from './state.ts';
@@ -90,6 +91,7 @@ class RelayServer implements Relay {
     const [c, d, l] = this.#listeners as [Listener, Listener, Listener];
     const udp = state.udp?.address;
     this.#addresses = { control: c.address, data: d.address, live: l.address, ...(udp && { udp }) };
+    state.forwarder?.start();
     const health = new Health(() => this.#vitals(), limits.healthSeconds * 1000);
     this.#health = health;
     this.#timers.push(setInterval(() => health.beat(), beatMs).unref());
@@ -154,6 +156,7 @@ class RelayServer implements Relay {
     if (state === undefined) return;
     await state.udp?.close();
     await state.store.closed();
+    await state.forwarder?.close((this.#options.limits.closeSeconds * 1000) / 2);
     this.#journal?.close();
     const { packets, bytes } = state.store.context.totals;
     tell(
@@ -214,8 +217,11 @@ class RelayServer implements Relay {
 
   #newState(journal: Journal, locks: ReturnType<typeof openRangeLocks>): RelayState {
     const { outputPath, groupOutputBy, durability, fdPoolSize, keepFreeBytes, limits } = this.#options;
+    const { forward } = this.#options;
+    const forwarder = forward && new Forwarder(forward);
     const store = new TraceStore({
       outputPath,
+      ...(forwarder && { onFrame: (frame, slab) => forwarder.frame(frame, slab) }),
       grouping: groupOutputBy,
       locks,
       journal,
@@ -227,6 +233,7 @@ class RelayServer implements Relay {
       onStreamClosed: (handle) => {
         const stream = state.streams.get(handle);
         state.streams.delete(handle);
+        forwarder?.streamClosed(handle);
         stream?.session.streamClosed(handle);
       },
     });
@@ -243,6 +250,7 @@ class RelayServer implements Relay {
       totals: { sessions: 0, streams: 0 },
       refused: {},
       udp: undefined,
+      forwarder,
       sessionEnded: (session) => state.sessions.delete(session.id),
     };
     return state;

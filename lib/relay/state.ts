@@ -2,6 +2,7 @@
 import type { TraceStore } from '../disk/trace-store.ts';
 import type { Limits } from '../limits.ts';
 import type { SlabPool } from '../stage/slab.ts';
+import type { Forwarder } from './forward/forwarder.ts';
 import type { RelayOptions } from './options.ts';
 import type { RelaySession, RelayStream } from './session.ts';
 import type { UdpReceiver } from './udp/receiver.ts';
@@ -24,6 +25,8 @@ export interface RelayState {
   readonly refused: Record<string, number>;
   /** Takes packets that come as datagrams; undefined: nobody listens for them. */
   udp: UdpReceiver | undefined;
+  /** Passes everything on; undefined: nothing is. */
+  readonly forwarder: Forwarder | undefined;
   /** A session has no connection and no stream any more. */
   sessionEnded(session: RelaySession): void;
 }

@@ -40,6 +40,7 @@ export function relayStatus(
     traceChunks: store.chunksInUse,
     lost: store.lost,
     refused: state.refused,
+    ...(state.forwarder && { forward: state.forwarder.status }),
     lockConflicts: env.lockConflicts,
   };
 }

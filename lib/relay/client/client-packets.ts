@@ -62,6 +62,8 @@ export class ClientPackets {
     if (this.#owing === stream) this.#cutShort(stream);
     await this.#order.release();
     this.#order.drop(stream);
+    // Whoever sent it has gone without its index.
+    if (stream.unindexed.size > 0) stream.cutShort = true;
   }
 
   /** Gives back what waits. */
@@ -87,6 +89,7 @@ export class ClientPackets {
 
   #sent(stream: ClientStream, netSeqNum: bigint): void {
     this.#owing = undefined;
+    stream.firstSent ??= netSeqNum;
     stream.lastSent = netSeqNum;
     this.#progress.packets += 1;
     if (!this.#isIndexed) {

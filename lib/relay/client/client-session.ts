@@ -28,6 +28,8 @@ export class ClientSession {
   readonly streams = new Map<number, ClientStream>();
   /** Chunks that were closed: at the end the relay is asked whether they are complete. */
   readonly closedChunks: bigint[] = [];
+  /** A question is under way for which streams must stay open. */
+  asking: Promise<unknown> = Promise.resolve();
   readonly #packets: ClientPackets;
   #chunk: bigint | undefined;
   /** A relay before 2.11 has had one chunk, and can have no other. */
@@ -162,6 +164,7 @@ export class ClientSession {
     streamEnd: async (frame) => {
       const stream = this.#stream(frame.stream);
       await this.#packets.end(stream);
+      await this.asking;
       this.link.data.flush();
       // A relay would wait for the index of a packet that was cut short: it is closed when all else is stored.
       if (stream.cutShort) return;
@@ -204,6 +207,7 @@ export class ClientSession {
    * packet, and put that into the old chunk (relay-protocol §12.3): a new stream goes to the right one.
    */
   async #openAgain(stream: ClientStream, chunk: bigint | undefined): Promise<void> {
+    await this.asking;
     if (!stream.isGone) this.#closeStream(stream);
     stream.isGone = chunk === undefined;
     if (chunk === undefined) return;

@@ -13,6 +13,7 @@ export class ClientStream {
   version = 0;
   /** Bytes of a metadata command that came in parts. */
   text: Buffer[] = [];
+  firstSent: bigint | undefined;
   /** Last packet whose last byte was sent. */
   lastSent: bigint | undefined;
   /** The header of its first packet was sent. */
@@ -34,6 +35,13 @@ export class ClientStream {
     this.open = open;
     this.handle = handle;
     this.isMetadata = open.channelName === 'metadata';
+  }
+
+  /** The last packet before which, itself included, everything has been sent with its index. */
+  get lastWhole(): bigint | undefined {
+    const [half] = this.unindexed;
+    if (half === undefined) return this.lastSent;
+    return half === this.firstSent ? undefined : BigInt.asUintN(64, half - 1n);
   }
 
   /** Whether the data of a packet has been sent whole. */

@@ -60,6 +60,26 @@ async function isPending(session: ClientSession, closed = false): Promise<boolea
   return answer(session, 'endDataPending', ret);
 }
 
+/**
+ * Resolves when the relay has stored every packet that was sent until now. Streams may be closed meanwhile only after
+ * that: a relay does not answer for one that it has forgotten.
+ */
+export async function whenStored(session: ClientSession, options: RelaySinkOptions): Promise<void> {
+  const { control, data } = session.link;
+  data.flush();
+  const sent = [...session.streams.values()].flatMap((stream) => {
+    const last = stream.isMetadata || stream.isGone ? undefined : stream.lastWhole;
+    return last === undefined ? [] : [{ handle: stream.handle, last }];
+  });
+  await control.fewer(0);
+  for (const { handle, last } of sent)
+    await whenNot(session, options, async () => {
+      const question = { streamId: handle, lastNetSeqNum: last };
+      const { ret } = await control.ask('dataPending', question, { anyRet: true });
+      return answer(session, 'dataPending', ret);
+    });
+}
+
 /** The answers of these commands are 0 and 1, not return codes. */
 function answer(session: ClientSession, command: string, ret: number): boolean {
   if (ret === 0 || ret === 1) return ret === 1;

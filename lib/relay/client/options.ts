@@ -45,4 +45,6 @@ export interface SinkProgress {
 /** A Writable of FrameBatch that ends in a relay. */
 export interface RelaySink extends Writable {
   readonly progress: Readonly<SinkProgress>;
+  /** Resolves when every packet written so far is stored at the relay; writing may go on meanwhile. */
+  stored(): Promise<void>;
 }

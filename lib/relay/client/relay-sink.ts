@@ -13,7 +13,7 @@ import type { Frame, SessionOpen } from '../../stage/frames.ts';
 import { stageError } from '../../stage/stage.ts';
 import { relayMinor } from '../commands/version.ts';
 import { ClientSession } from './client-session.ts';
-import { endSession } from './ending.ts';
+import { endSession, whenStored } from './ending.ts';
 import { connectRelay } from './handshake.ts';
 import type { RelaySink, RelaySinkOptions, SinkProgress } from './options.ts';
 
@@ -53,6 +53,15 @@ class RelayClient extends Writable implements RelaySink {
     const stopped = (): void => void this.destroy(signal?.reason as Error);
     signal?.addEventListener('abort', stopped, { once: true });
     this.once('close', () => signal?.removeEventListener('abort', stopped));
+  }
+
+  async stored(): Promise<void> {
+    const asked = [...this.#sessions.values()].map((session) => {
+      const asking = whenStored(session, this.#options);
+      session.asking = asking.catch(() => undefined);
+      return asking;
+    });
+    await Promise.all(asked);
   }
 
   override _write(batch: FrameBatch, _: BufferEncoding, callback: (error?: Error | null) => void): void {

@@ -22,7 +22,8 @@ export const dataPending: Handler<'dataPending'> = {
   handle({ relay, session }, { streamId, lastNetSeqNum }) {
     const stream = ownStream(relay, session, 'dataPending', streamId);
     stream.asked = true;
-    return { ret: stream.writer.isPending(lastNetSeqNum) ? 1 : 0 };
+    const isSpooled = relay.forwarder?.isWritten(stream.handle) ?? true;
+    return { ret: stream.writer.isPending(lastNetSeqNum) || !isSpooled ? 1 : 0 };
   },
   refuse: ({ ret }) => (ret === undefined ? undefined : { ret: unknownStream }),
 };

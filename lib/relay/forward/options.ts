@@ -1,0 +1,46 @@
+/** What a forwarder is told, and what it tells. */
+import type { RelaySinkOptions } from '../client/options.ts';
+
+/** A relay that gets everything. */
+export interface ForwardTarget extends RelaySinkOptions {
+  /** The address as it was given, for people. */
+  uri: string;
+  /** Between two attempts, milliseconds: the first pause, and the longest. */
+  retryMs?: number;
+  longestRetryMs?: number;
+}
+
+export interface ForwardOptions {
+  targets: readonly ForwardTarget[];
+  /** Absolute; made when it is missing. */
+  spoolPath: string;
+  /** Bytes that all spools may take. */
+  spoolSizeBytes: number;
+  /** What happens when they do. */
+  whenFull: 'push-back' | 'drop-oldest';
+  /** Keep nothing here of what the next relays have. */
+  noStore: boolean;
+}
+
+export interface ForwardStatus {
+  spoolBytes: number;
+  spoolSizeBytes: number;
+  /** Packets that were dropped because the spools were full. */
+  droppedPackets: number;
+  ways: ShipperStatus[];
+}
+
+/** One session on its way to one relay. */
+export interface ShipperStatus {
+  uri: string;
+  state: 'connecting' | 'sending' | 'waiting' | 'done';
+  /** Bytes of the spool's files. */
+  spoolBytes: number;
+  /** Outages so far. */
+  outages: number;
+  /** Frames that came, and of which the next relay has everything. */
+  frames: number;
+  acknowledged: number;
+  /** Why the last attempt failed; undefined: it did not. */
+  failure: string | undefined;
+}
