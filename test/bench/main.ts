@@ -1,8 +1,10 @@
 /** Program: runs one bench by name. The benches compare millrace with its peers on this machine. */
+import { nbdBench, usage as nbdUsage } from './nbd.ts';
 import { relayBench, usage as relayUsage } from './relay.ts';
 import { rotationBench, usage as rotationUsage } from './rotation.ts';
 
 const benches: Readonly<Record<string, { run: (argv: string[]) => Promise<void>; usage: string }>> = {
+  nbd: { run: nbdBench, usage: nbdUsage },
   relay: { run: relayBench, usage: relayUsage },
   rotation: { run: rotationBench, usage: rotationUsage },
 };

@@ -25,10 +25,10 @@ export class Rounds {
   }
 
   /** Every target once a round, so that a busy minute of the machine falls on all of them. */
-  async run(
+  async run<T extends { name: string }>(
     what: string,
-    chosen: readonly Target[],
-    measure: (target: Target) => Promise<Figures>,
+    chosen: readonly T[],
+    measure: (target: T) => Promise<Figures>,
   ): Promise<Map<string, Figures[]>> {
     const samples = new Map<string, Figures[]>(chosen.map((target) => [target.name, []]));
     for (let round = 0; round < this.#count; round++) {
