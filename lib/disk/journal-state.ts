@@ -3,7 +3,7 @@
  * of them, the sessions and streams. The relay's own journal keeps one to rewrite itself from, recovery makes one
  * from what a dead relay left.
  */
-import type { Frame } from '../stage/frames.ts';
+import type { Frame, SessionOpen } from '../stage/frames.ts';
 import { isTemporary } from './chunk-places.ts';
 import { decodeFrame, encodeFrame, type LogBody } from './frame-codec.ts';
 import {
@@ -94,6 +94,19 @@ export class JournalState {
         return undefined;
     }
     return encodeFrame(frame, undefined);
+  }
+
+  /** Sessions that had not ended. */
+  *sessions(): Generator<SessionOpen> {
+    for (const frame of this.#frames.values()) if (frame.kind === 'sessionOpen') yield frame;
+  }
+
+  /** The number that a producer gave a chunk with a name of its own, unless it has closed it. */
+  idOfNamed(session: number, name: string): bigint | undefined {
+    for (const frame of this.#frames.values())
+      if (frame.kind === 'chunkOpen' && frame.session === session && frame.overrideName === name)
+        return frame.chunk;
+    return undefined;
   }
 
   /** Takes a record that was read. Throws MR_ERR_WIRE_* for one that does not fit its layout. */

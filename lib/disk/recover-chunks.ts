@@ -7,6 +7,7 @@
  */
 import { existsSync, renameSync } from 'node:fs';
 import { why } from '../errors.ts';
+import type { SessionOpen } from '../stage/frames.ts';
 import { tell } from '../telemetry.ts';
 import {
   archives,
@@ -18,8 +19,10 @@ import {
   restingPlace,
   topLevel,
 } from './chunk-places.ts';
+import type { CompleteChunk } from './chunk-registry.ts';
 import { makeDirectory } from './directories.ts';
 import type { JournalChunk, JournalState } from './journal-state.ts';
+import { sessionPath } from './session-path.ts';
 
 /** What was done with a chunk. Paths are relative to the output directory. */
 export interface ChunkOutcome {
@@ -28,6 +31,11 @@ export interface ChunkOutcome {
   to: string | undefined;
   /** Its files were deleted, as its producer had asked, or it had none. */
   deleted: boolean;
+}
+
+/** A chunk that is complete, and where it lay before recovery was done with it. */
+export interface ChunkToTell extends Omit<CompleteChunk, 'path'> {
+  from: string;
 }
 
 /** Where a chunk's directory lies, relative to the output directory. */
@@ -73,6 +81,49 @@ export function finishChunks(outputPath: string, state: JournalState): ChunkOutc
     }
   }
   return outcomes;
+}
+
+/**
+ * The chunks that recovery leaves complete, as a living relay would have told of them (`ChunkRegistry`): before
+ * `finishChunks` does with them what was asked for. Those of producers before 2.11, and what cannot be told whose it
+ * is, are left out.
+ */
+export function chunksToTell(outputPath: string, state: JournalState): ChunkToTell[] {
+  const sessions = sessionsByPath(state);
+  return [...state.chunks.values()].flatMap((chunk) => {
+    const { made, closed, files } = chunk;
+    const session = sessions.get(made.sessionPath);
+    if (closed?.action === 'delete' || session === undefined) return [];
+    const name = closed === undefined ? made.name : closed.archive;
+    const id = state.idOfNamed(session.session, made.name) ?? numberIn(name);
+    const root = below(outputPath, placeOf(chunk));
+    const holdsFile = [...files.values()].some(({ path }) => isInside(path) && existsSync(below(root, path)));
+    if (id === undefined || (closed?.action !== 'moveToCompleted' && !holdsFile)) return [];
+    const { hostname, sessionName } = session;
+    return [{ from: placeOf(chunk), hostname, sessionName, id }];
+  });
+}
+
+/** Whose directory each is, whichever way the relay grouped them. */
+function sessionsByPath(state: JournalState): Map<string, SessionOpen> {
+  const found = new Map<string, SessionOpen>();
+  for (const open of state.sessions()) {
+    if (open.idSessiond === undefined) continue;
+    try {
+      for (const grouping of ['host', 'session'] as const)
+        found.set(sessionPath(open, grouping).join('/'), open);
+    } catch (error) {
+      // The journal says what no relay of ours would have taken.
+      tell('warn', 'disk:recovery', `a session in the journal: ${why(error)}`, {});
+    }
+  }
+  return found;
+}
+
+/** `7` of `archives/20231114T221320+0000-20231114T221330+0000-7`. */
+function numberIn(name: string): bigint | undefined {
+  const digits = /\d{8}T\d{6}[+-]\d{4}-(\d+)$/.exec(name)?.[1];
+  return digits === undefined ? undefined : BigInt(digits);
 }
 
 function finish(outputPath: string, chunk: JournalChunk): ChunkOutcome | undefined {

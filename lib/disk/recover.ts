@@ -9,12 +9,20 @@ import { why } from '../errors.ts';
 import type { RangeLocks } from '../os/range-locks.ts';
 import { tell } from '../telemetry.ts';
 import { below, unlinkIfThere } from './chunk-places.ts';
+import type { CompleteChunk } from './chunk-registry.ts';
 import type { FileRole } from './journal-facts.ts';
 import { journalDirectory, lockOutput, releaseOutput } from './journal-lock.ts';
 import { JournalState } from './journal-state.ts';
 import { LogParser } from './log-parser.ts';
 import { temporaryName } from './names.ts';
-import { type ChunkOutcome, finishChunks, finishMoves, isInside, placeOf } from './recover-chunks.ts';
+import {
+  type ChunkOutcome,
+  chunksToTell,
+  finishChunks,
+  finishMoves,
+  isInside,
+  placeOf,
+} from './recover-chunks.ts';
 import { type Cut, cutFile, cutIndexed } from './torn-tail.ts';
 
 /** What recovery found and did. Paths are relative to the output directory. */
@@ -28,6 +36,8 @@ export interface RecoveryReport {
   swept: string[];
   /** Trace chunks that were moved or deleted. */
   chunks: ChunkOutcome[];
+  /** Those that are complete and were not told of. */
+  complete: CompleteChunk[];
 }
 
 export const journalName = 'journal.mrlog';
@@ -56,6 +66,7 @@ export function mend(outputPath: string, locks: RangeLocks | undefined): Recover
     cuts: [],
     swept: [],
     chunks: [],
+    complete: [],
   };
   unlinkIfThere(`${outputPath}/${journalDirectory}/${nextJournalName}`);
   if (!report.found) return report;
@@ -66,7 +77,12 @@ export function mend(outputPath: string, locks: RangeLocks | undefined): Recover
   report.cuts = cutTails(outputPath, files, locks);
   report.swept = sweep(outputPath, state);
   // only now: a second attempt, if this one dies too, finds files where the journal says
+  const complete = chunksToTell(outputPath, state);
   report.chunks = finishChunks(outputPath, state);
+  report.complete = complete.map(({ from, ...chunk }) => ({
+    ...chunk,
+    path: report.chunks.find((outcome) => outcome.from === from)?.to ?? from,
+  }));
   unlinkSync(journalPath);
   return report;
 }

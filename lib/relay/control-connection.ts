@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { MillraceError, relayRet } from '../errors.ts';
 import { socketSource } from '../network/socket-source.ts';
+import { quickAck } from '../os/socket-options.ts';
 import { compose, type Outcome, type Pipe } from '../stage/compose.ts';
 import type { SlabQuota } from '../stage/slab.ts';
 import { objectStage } from '../stage/stage.ts';
@@ -17,7 +18,7 @@ import { handlers } from './commands/index.ts';
 import { MetadataCommand } from './commands/send-metadata.ts';
 import { controlFormat, type RequestHeader, type SentCommand } from './control-format.ts';
 import { type RequestBatch as Batch, type RequestPart as Part, requestStage } from './requests.ts';
-import type { RelaySession } from './session.ts';
+import type { ConnectionEvents, RelaySession } from './session.ts';
 import type { RelayState } from './state.ts';
 
 type RequestBatch = Batch<RequestHeader>;
@@ -31,14 +32,15 @@ function handlerOf(name: CommandName): AnyHandler {
 /** How long a refused peer may take to fetch its refusal. */
 const lingerMs = 1000;
 
-/** See the file's head. `ended`: called once, when the connection is gone. */
+/** See the file's head. */
 export class ControlConnection implements CommandContext {
   readonly relay: RelayState;
   readonly peer: string;
   readonly address: string;
   readonly openedMs = Date.now();
   minor = 0;
-  session: RelaySession | undefined;
+  readonly #events: ConnectionEvents<ControlConnection>;
+  #session: RelaySession | undefined;
   readonly #quota: SlabQuota;
   readonly #socket: Socket;
   readonly #pipe: Pipe;
@@ -48,26 +50,38 @@ export class ControlConnection implements CommandContext {
   #refusal: MillraceError | undefined;
   bytesRead = 0;
 
-  constructor(relay: RelayState, accepted: Socket, ended: (connection: ControlConnection) => void) {
+  constructor(relay: RelayState, accepted: Socket, events: ConnectionEvents<ControlConnection>) {
     this.relay = relay;
+    this.#events = events;
     this.address = accepted.remoteAddress ?? '';
     this.peer = `${this.address}:${accepted.remotePort ?? 0}`;
     this.#quota = relay.pool.quota(relay.limits.slabsPerSession);
     const { pool, scratch } = relay;
     const source = socketSource(accepted, { pool, quota: this.#quota, scratch, name: this.peer });
     this.#socket = source.socket;
+    // LTTng sends metadata in three pieces under Nagle: each would wait for a delayed acknowledgement of the one before.
+    const split = () => quickAck(source.socket);
     this.#pipe = compose(
       [
         { name: 'control source', stream: source },
-        { name: 'requests', stream: requestStage(controlFormat) },
+        { name: 'requests', stream: requestStage(controlFormat, split) },
         { name: 'commands', stream: this.#commands() },
         { name: 'control socket', stream: source.socket },
       ],
       (outcome) => {
         this.#ended(outcome);
-        ended(this);
+        events.ended(this);
       },
     );
+  }
+
+  get session(): RelaySession | undefined {
+    return this.#session;
+  }
+
+  set session(session: RelaySession | undefined) {
+    this.#session = session;
+    this.#events.joined(this);
   }
 
   /** Ends the connection now. */

@@ -16,7 +16,7 @@ import { objectStage } from '../stage/stage.ts';
 import { tell } from '../telemetry.ts';
 import { dataHeader } from '../wire/relay/index.ts';
 import type { Forwarder } from './forward/forwarder.ts';
-import type { Owner, RelaySession } from './session.ts';
+import type { ConnectionEvents, Owner, RelaySession } from './session.ts';
 import type { RelayState } from './state.ts';
 
 interface DataHeader extends Header {
@@ -111,10 +111,12 @@ export class DataConnection implements Owner {
   readonly openedMs = Date.now();
   session: RelaySession | undefined;
   readonly #relay: RelayState;
+  readonly #events: ConnectionEvents<DataConnection>;
   readonly #pipe: Pipe;
 
-  constructor(relay: RelayState, accepted: Socket, ended: (connection: DataConnection) => void) {
+  constructor(relay: RelayState, accepted: Socket, events: ConnectionEvents<DataConnection>) {
     this.#relay = relay;
+    this.#events = events;
     this.address = accepted.remoteAddress ?? '';
     this.peer = `${this.address}:${accepted.remotePort ?? 0}`;
     const { pool, scratch } = relay;
@@ -130,7 +132,7 @@ export class DataConnection implements Owner {
       ],
       (outcome) => {
         this.#ended(outcome);
-        ended(this);
+        events.ended(this);
       },
     );
   }
@@ -168,7 +170,10 @@ export class DataConnection implements Owner {
     const { session, writer } = stream;
     if ((this.session !== undefined && this.session !== session) || !session.bindData(this))
       throw new MillraceError('MR_ERR_RELAY_STREAM_FOREIGN', { command: 'data', stream: handle });
-    this.session = session;
+    if (this.session === undefined) {
+      this.session = session;
+      this.#events.joined(this);
+    }
     if (!(writer instanceof StreamWriter))
       throw new MillraceError('MR_ERR_RELAY_STREAM_KIND', {
         command: 'data',

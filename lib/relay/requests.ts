@@ -21,8 +21,11 @@ export interface RequestBatch<H extends Header> {
   requests: RequestPart<H>[];
 }
 
-/** ByteBatch in, RequestBatch out; the slab passes on. Errors: those of the framer and of `format`. */
-export function requestStage<H extends Header>(format: Format<H>): Duplex {
+/**
+ * ByteBatch in, RequestBatch out; the slab passes on. `split` is called when a read ends within a request. Errors:
+ * those of the framer and of `format`.
+ */
+export function requestStage<H extends Header>(format: Format<H>, split?: () => void): Duplex {
   let requests: RequestPart<H>[] = [];
   const framer = new Framer(format, {
     begin(header, bytes, start, end) {
@@ -52,6 +55,7 @@ export function requestStage<H extends Header>(format: Format<H>): Duplex {
       requests = [];
       push(batch);
       if (failed !== undefined) throw failed;
+      if (framer.isWithin) split?.();
     },
     flush: () => framer.end(),
   });

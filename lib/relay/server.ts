@@ -3,13 +3,14 @@
  * connection needs is in `RelayState`; everything that ends is taken out of its tables in one place.
  */
 import type { Socket } from 'node:net';
+import type { CompleteChunk } from '../disk/chunk-registry.ts';
 import { makeDirectory } from '../disk/directories.ts';
 import { Journal } from '../disk/journal.ts';
 import { TraceStore } from '../disk/trace-store.ts';
 import { MillraceError } from '../errors.ts';
 import { type Listener, listen } from '../network/listen.ts';
 import { openRangeLocks } from '../os/range-locks.ts';
-import { setKeepAlive } from '../os/socket-options.ts';
+import { setKeepAlive, setSendTimeout } from '../os/socket-options.ts';
 import { SlabPool } from '../stage/slab.ts';
 import { tell } from '../telemetry.ts';
 import { ControlConnection } from './control-connection.ts';
@@ -46,6 +47,8 @@ class RelayServer implements Relay {
   #addresses: RelayAddresses;
   readonly #control = new Set<ControlConnection>();
   readonly #data = new Set<DataConnection>();
+  /** Those of both that belong to no session yet. */
+  readonly #strangers = new Set<Connection>();
   #viewers: Viewers | undefined;
   #timers: NodeJS.Timeout[] = [];
   #closing: Promise<void> | undefined;
@@ -110,10 +113,20 @@ class RelayServer implements Relay {
         output: outputPath,
       },
     );
+    this.#tellRecovered();
+  }
+
+  /** Chunks that a relay which died here could not tell of. */
+  #tellRecovered(): void {
+    for (const chunk of this.#journal?.recovery.complete ?? []) this.#chunkComplete(chunk);
+  }
+
+  #chunkComplete({ path, ...chunk }: CompleteChunk): void {
+    this.#options.onChunkComplete?.({ ...chunk, path: `${this.#options.outputPath}/${path}` });
   }
 
   status(): RelayStatus {
-    const strangers = this.#strangers().length;
+    const strangers = this.#strangers.size;
     const viewers = this.#viewers as Viewers;
     const connections = {
       control: this.#control.size,
@@ -195,6 +208,7 @@ class RelayServer implements Relay {
   }
 
   #gone(connection: Connection): void {
+    this.#strangers.delete(connection);
     if (connection instanceof ControlConnection) this.#control.delete(connection);
     else this.#data.delete(connection);
     this.#oneGone(this.#state as RelayState);
@@ -228,8 +242,7 @@ class RelayServer implements Relay {
       durability,
       fdPoolSize,
       reserveBytes: keepFreeBytes,
-      onChunkComplete: ({ path, ...chunk }) =>
-        this.#options.onChunkComplete?.({ ...chunk, path: `${outputPath}/${path}` }),
+      onChunkComplete: (chunk) => this.#chunkComplete(chunk),
       onStreamClosed: (handle) => {
         const stream = state.streams.get(handle);
         state.streams.delete(handle);
@@ -258,7 +271,7 @@ class RelayServer implements Relay {
 
   #accept(socket: Socket, role: 'control' | 'data'): void {
     const state = this.#state as RelayState;
-    const strangers = this.#strangers().length;
+    const strangers = this.#strangers.size;
     const peer = `${socket.remoteAddress}:${socket.remotePort}`;
     if (strangers >= state.limits.strangers) {
       const code = 'MR_ERR_NETWORK_CEILING';
@@ -268,10 +281,22 @@ class RelayServer implements Relay {
       socket.destroy();
       return;
     }
-    setKeepAlive(socket, this.#options.keepAlive);
-    if (role === 'control')
-      this.#control.add(new ControlConnection(state, socket, (ended) => this.#gone(ended)));
-    else this.#data.add(new DataConnection(state, socket, (ended) => this.#gone(ended)));
+    const { keepAlive, socketTimeoutMs } = this.#options;
+    setKeepAlive(socket, keepAlive);
+    if (socketTimeoutMs > 0) setSendTimeout(socket, socketTimeoutMs);
+    const events = {
+      joined: (known: Connection) => this.#strangers.delete(known),
+      ended: (gone: Connection) => this.#gone(gone),
+    };
+    if (role === 'control') {
+      const connection = new ControlConnection(state, socket, events);
+      this.#control.add(connection);
+      this.#strangers.add(connection);
+    } else {
+      const connection = new DataConnection(state, socket, events);
+      this.#data.add(connection);
+      this.#strangers.add(connection);
+    }
     this.#shareDescriptors(state);
     tell('debug', 'relay:connection', `${role} connection from ${peer}`, { peer, role });
   }
@@ -279,10 +304,6 @@ class RelayServer implements Relay {
   /** Files may hold the descriptors that connections leave. */
   #shareDescriptors({ store }: RelayState): void {
     store.context.env.pool.reserve(this.#connections);
-  }
-
-  #strangers(): Connection[] {
-    return [...this.#control, ...this.#data].filter(({ session }) => session === undefined);
   }
 
   /**
@@ -294,7 +315,7 @@ class RelayServer implements Relay {
     const { limits, sessions } = this.#state as RelayState;
     const waiting = new Set<string>();
     for (const session of sessions.values()) if (!session.bound) waiting.add(session.owner.address);
-    for (const connection of this.#strangers()) {
+    for (const connection of this.#strangers) {
       if (Date.now() - connection.openedMs < limits.strangerSeconds * 1000) continue;
       if (connection instanceof DataConnection && waiting.has(connection.address)) continue;
       const { peer } = connection;

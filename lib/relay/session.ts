@@ -32,6 +32,14 @@ export interface Owner {
   controlEnded?(): void;
 }
 
+/** What a producer's connection tells of itself, each once. */
+export interface ConnectionEvents<C> {
+  /** It belongs to a session from now on. */
+  joined(connection: C): void;
+  /** It is gone. */
+  ended(connection: C): void;
+}
+
 /** See the file's head. */
 export class RelaySession {
   readonly id: number;

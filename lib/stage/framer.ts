@@ -60,6 +60,11 @@ export class Framer<H extends Header> {
     }
   }
 
+  /** Whether a message has begun and its rest is still to come. */
+  get isWithin(): boolean {
+    return this.#header !== undefined || this.#heldBytes > 0;
+  }
+
   /** The bytes have ended. Throws MR_ERR_STAGE_TRUNCATED when that was in the middle of a message. */
   end(): void {
     const { headerBytes, what } = this.#format;

@@ -1,9 +1,11 @@
 /** Which trace chunks are told of as complete, when, and as what. */
-import { existsSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import type { CompleteChunk } from '../../lib/index.ts';
 import { pattern } from '../helpers/bytes.ts';
-import { Producer, type ProducerOptions } from '../helpers/producer.ts';
+import { Producer, type ProducerOptions, ustPath } from '../helpers/producer.ts';
 import { TestRelay } from '../helpers/relay.ts';
 import * as r from '../helpers/requests.ts';
 import { test } from '../helpers/serial.ts';
@@ -113,4 +115,24 @@ test('a snapshot is told of under its own name, when it is whole', async (t) => 
   await producer.finish([[stream, 0n]]);
   await relay.empty();
   t.deepEqual(told, [{ path: `${session}/snapshot-1`, id: 0n, ...who }]);
+});
+
+test('a relay that starts where one was killed tells of the chunks that it finishes', async (t) => {
+  const { relay } = await watched(t);
+  const { producer, stream } = await recording(t, relay);
+  await producer.ok(r.createTraceChunk(1n, undefined, 10));
+  await close(producer, 0n, archived);
+  // Killed here: the stream is still in the chunk that is to go to the archives.
+  const outputPath = mkdtempSync(join(tmpdir(), 'millrace-killed-'));
+  t.teardown(() => rmSync(outputPath, { recursive: true, force: true }));
+  cpSync(relay.outputPath, outputPath, { recursive: true });
+  rmSync(`${outputPath}/.millrace/lock`);
+  await producer.finish([[stream, 0n]]);
+  await relay.empty();
+  const told: CompleteChunk[] = [];
+  const next = await TestRelay.start(t, { outputPath, onChunkComplete: (chunk) => told.push(chunk) });
+  const path = `${outputPath}/${session}/archives/20231114T221321+0000-20231114T221331+0000-0`;
+  t.deepEqual(told, [{ path, id: 0n, ...who }]);
+  t.true(existsSync(`${path}/${ustPath}/c_0`));
+  await next.empty();
 });
