@@ -64,6 +64,8 @@ export class ViewerConnection implements ViewerContext {
     this.#pace = new IdlePace(limits.idleAnswerMs);
     const source = socketSource(accepted, { pool, quota: pool.quota(1), scratch, name: this.peer });
     this.#socket = source.socket;
+    // nobody is there to be answered, though requests may be left, or an answer put off
+    this.#socket.once('end', () => this.#leave());
     this.#replies = new ViewerReplies(source.socket, limits.viewerPieceBytes);
     this.#pipe = compose(
       [
@@ -97,6 +99,12 @@ export class ViewerConnection implements ViewerContext {
     this.#pace.news(topic);
   }
 
+  #leave(): void {
+    this.#gone = true;
+    this.#pace.cancel();
+    this.#replies.close();
+  }
+
   #commands(): Writable {
     return new Writable({
       objectMode: true,
@@ -112,9 +120,7 @@ export class ViewerConnection implements ViewerContext {
         callback();
       },
       destroy: (error, callback) => {
-        this.#gone = true;
-        this.#pace.cancel();
-        this.#replies.close();
+        this.#leave();
         this.#socket.destroy();
         callback(error);
       },
