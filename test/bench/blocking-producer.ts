@@ -23,11 +23,15 @@ export class BlockingProducer {
     name: string,
     packetSizeBytes: number,
     number: number,
+    liveTimerUs = 0,
   ) {
     this.#batch = new Batch(packetSizeBytes, 1);
     this.#control = new BlockingSocket(ports.control);
     this.#control.ask(say.version(), say.replyBytes.version);
-    const created = this.#control.ask(say.createSession(name, 'bench', number), say.replyBytes.createSession);
+    const created = this.#control.ask(
+      say.createSession(name, 'bench', number, liveTimerUs),
+      say.replyBytes.createSession,
+    );
     expectOk(created.readUInt32BE(8));
     const path = this.#control.receive(Buffer.alloc(created.readUInt32BE(12)));
     this.path = path.toString('utf8', 0, path.length - 1);

@@ -55,12 +55,18 @@ export function version(): Buffer {
 }
 
 /** `sessionNumber`: distinguishes the sessions of one run, for the relay as the sessiond's session id. */
-export function createSession(name: string, hostname: string, sessionNumber: number): Buffer {
+export function createSession(
+  name: string,
+  hostname: string,
+  sessionNumber: number,
+  liveTimerUs = 0,
+): Buffer {
   const names = Buffer.from(`${name}\0${hostname}\0\0`);
   const fixed = Buffer.alloc(59);
   fixed.writeUInt32BE(name.length + 1, 0);
   fixed.writeUInt32BE(hostname.length + 1, 4);
   fixed.writeUInt32BE(1, 8);
+  fixed.writeUInt32BE(liveTimerUs, 12);
   fixed.fill(0x5a, 18, 34);
   fixed.writeBigUInt64BE(BigInt(sessionNumber), 34);
   fixed.writeBigUInt64BE(1_700_000_000n, 42);

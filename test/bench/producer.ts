@@ -52,11 +52,12 @@ export class Producer {
     cell: Pick<Cell, 'packetSizeBytes' | 'streamCount' | 'ring'>,
     packetsPerStream: number,
     number: number,
+    liveTimerUs = 0,
   ): Promise<Producer> {
     const control = await Connection.open(ports.control);
     await control.ask(say.version(), say.replyBytes.version);
     const created = await control.ask(
-      say.createSession(`bench${number}`, 'bench', number),
+      say.createSession(`bench${number}`, 'bench', number, liveTimerUs),
       say.replyBytes.createSession,
     );
     expectOk('CREATE_SESSION', created.readUInt32BE(8));

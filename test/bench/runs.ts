@@ -7,6 +7,7 @@ import type { RotateOrder, RotateResult } from './rotate.ts';
 import { onCore, RunningTarget } from './running-target.ts';
 import { compiled, type Target } from './targets.ts';
 import { verify, verifyChunks } from './verify.ts';
+import type { WatchOrder, WatchResult } from './watch.ts';
 
 /** Milliseconds that a generator may take. */
 const generatorLimitMs = 300_000;
@@ -54,6 +55,18 @@ export function lockstep(
     const order: LockstepOrder = { ...running.ports, pid: running.pid, ...counts };
     const result = await generate<LockstepOrder, LockstepResult>('test/bench/lockstep.js', order);
     return { ...result, startSeconds: running.startSeconds };
+  });
+}
+
+/** What viewers of a session of `target` find; see `WatchOrder`. */
+export function watching(
+  target: Target,
+  parent: string,
+  order: Omit<WatchOrder, 'control' | 'data' | 'live' | 'pid'>,
+): Promise<WatchResult> {
+  return withTarget(target, parent, (running) => {
+    const { ports, pid } = running;
+    return generate<WatchOrder, WatchResult>('test/bench/watch.js', { ...ports, pid, ...order });
   });
 }
 
