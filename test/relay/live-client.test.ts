@@ -267,7 +267,11 @@ const refusals: readonly Refusal[] = [
 for (const { name, sayings, code } of refusals)
   test(`a relay that ${name} ends the source with one error: ${code}`, async (t) => {
     const address = await fakeLiveRelay(t, { ...opening, ...sayings });
-    const watch = new Watch(t, { address, replyMs: 200, reconnectMs: 0 });
+    const watch = new Watch(t, {
+      address,
+      replyMs: name.startsWith('says nothing') ? 200 : 20_000,
+      reconnectMs: 0,
+    });
     const outcome = await watch.outcome;
     t.is(outcome.kind === 'error' && outcome.error.code, code);
   });

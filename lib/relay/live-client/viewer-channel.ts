@@ -141,7 +141,8 @@ export class ViewerChannel {
         this.#wake = () => {};
         resolve();
       };
-      const timer = setTimeout(done, mostMs);
+      // What came while this process was held up is read first.
+      const timer = setTimeout(() => setImmediate(done), mostMs);
       this.#signal?.addEventListener('abort', done, { once: true });
       this.#wake = done;
     });
