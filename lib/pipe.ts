@@ -3,6 +3,7 @@
  * `pipe/pairs.ts`; what an address means, `network/uri.ts`.
  */
 import { MillraceError } from './errors.ts';
+import { splitEndpoints } from './network/relay-target.ts';
 import { parseUri, type Uri } from './network/uri.ts';
 import { type EndOptions, openSink, openSource, sinkKindOf, sourceKindOf } from './pipe/ends.ts';
 import { pairs, type SinkKind, type SourceKind } from './pipe/pairs.ts';
@@ -52,7 +53,9 @@ export interface RunningPipe {
 export async function openPipe(options: PipeOptions): Promise<RunningPipe> {
   const { stdout, strict = false, follow = false } = options;
   const ends: EndOptions = { stdin: () => options.stdin(), stdout, strict, follow };
-  const [from, to] = [parseUri(options.source), parseUri(options.sink)];
+  const from = parseUri(options.source);
+  const places = splitEndpoints(options.sink);
+  const to = { ...parseUri(places[0] ?? ''), text: places.join(' ') };
   const [sourceKind, sinkKind] = await kindsOf(from, to);
   const open = openSource[sourceKind] as (
     uri: Uri,

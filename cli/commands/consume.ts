@@ -42,7 +42,7 @@ async function run(context: Context): Promise<number> {
 
 async function open(context: Context, settings: ConsumeSettings, source: string): Promise<RunningConsumer> {
   const { openConsumer } = await loadConsume();
-  const { session, hostname, liveTimerUs, bytesPerSecond, minor, strict } = settings;
+  const { session, hostname, liveTimerUs, bytesPerSecond, minor, mtuBytes, strict } = settings;
   const { dialTimeoutMs, replyTimeoutMs, pendingTimeoutMs } = settings;
   return openConsumer({
     source,
@@ -57,6 +57,7 @@ async function open(context: Context, settings: ConsumeSettings, source: string)
     ...(liveTimerUs === undefined ? {} : { liveTimerUs }),
     ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
     ...(minor === undefined ? {} : { minor }),
+    ...(mtuBytes === undefined ? {} : { mtuBytes }),
   });
 }
 

@@ -16,6 +16,7 @@ export interface ConsumeSettings {
   liveTimerUs: number | undefined;
   bytesPerSecond: number | undefined;
   minor: number | undefined;
+  mtuBytes: number | undefined;
   control: string | undefined;
   dialTimeoutMs: number;
   replyTimeoutMs: number;
@@ -59,6 +60,16 @@ function words(
 
 /** The options of `millrace consume`. */
 export const consumeOptionTable: readonly Option<ConsumeSettings>[] = [
+  {
+    name: 'mtu',
+    argument: 'BYTES',
+    section,
+    help: 'Over UDP: bytes of one datagram on the link, headers of IP and UDP among them.',
+    default: String(limits.mtuBytes),
+    set: (settings, value) => {
+      settings.mtuBytes = parseWhole(value, 128, 65_535, 'bytes');
+    },
+  },
   words('to', 'to', {
     short: 't',
     argument: 'URI',
@@ -72,7 +83,7 @@ export const consumeOptionTable: readonly Option<ConsumeSettings>[] = [
   words('data-url', 'dataUri', {
     short: 'D',
     argument: 'URI',
-    help: 'The data connection apart, tcp://HOST[:PORT] or tcp6://…; with --ctrl-url.',
+    help: 'The data connection apart, tcp://HOST[:PORT], tcp6://…, or udp://HOST[:PORT] to a millrace relay; with --ctrl-url.',
   }),
   words('session', 'session', {
     short: 's',
@@ -154,6 +165,7 @@ export function consumeDefaults(): ConsumeSettings {
     liveTimerUs: undefined,
     bytesPerSecond: undefined,
     minor: undefined,
+    mtuBytes: undefined,
     control: undefined,
     dialTimeoutMs: limits.dialSeconds * 1000,
     replyTimeoutMs: limits.replySeconds * 1000,

@@ -41,6 +41,11 @@ export function relayTarget(control: Uri, data?: Uri): RelayTarget {
   return to;
 }
 
+/** `tcp://…,udp://…` where one word is wanted: the addresses of control and data apart; else the word alone. */
+export function splitEndpoints(text: string): string[] {
+  return text.split(/,(?=(?:tcp|udp)[46]?:\/\/)/i);
+}
+
 /** `HOP1,HOP2,URI`: the relays on the way, and the end of it. Throws MR_ERR_NETWORK_URI. */
 export function parseHops(text: string, options: UriOptions = {}): { hops: RelayUri[]; to: Uri } {
   // a comma may stand in a path: one that divides has another address behind it

@@ -47,6 +47,7 @@ export async function sourceKindOf(uri: Uri): Promise<KindOf<SourceKind>> {
 /** An address as a sink. */
 export function sinkKindOf(uri: Uri): KindOf<SinkKind> {
   if (uri.kind === 'capture' || uri.kind === 'stdio') return { kind: uri.kind };
+  if (uri.kind === 'relay' || uri.kind === 'endpoint') return { kind: 'relay' };
   return uri.kind === 'path' ? { kind: 'directory' } : { why: `${uri.text} is no sink` };
 }
 
@@ -97,6 +98,7 @@ export const openSource: {
 
 /** The address of each kind. */
 interface SinkUri {
+  relay: OfKind<'relay' | 'endpoint'>;
   directory: OfKind<'path'>;
   capture: OfKind<'capture'>;
   stdio: OfKind<'stdio'>;
@@ -106,6 +108,11 @@ interface SinkUri {
 export const openSink: {
   readonly [K in SinkKind]: (uri: SinkUri[K], options: EndOptions) => Promise<NamedStage>;
 } = {
+  async relay({ text }) {
+    const { openTarget } = await import('./target.ts');
+    const { sink } = await openTarget(text, {});
+    return { name: text, stream: sink };
+  },
   async directory({ path }) {
     const { storeSink } = await import('../disk/store-sink.ts');
     return { name: path, stream: storeSink({ outputPath: path }) };

@@ -11,6 +11,8 @@ export type SourceKind = keyof typeof sourceKinds;
 
 /** What can stand at its end. */
 export const sinkKinds = {
+  relay:
+    'net://HOST[:CTRL[:DATA]][/PATH], net6://, or control and data apart: tcp://…,tcp://… (udp://…): a relay',
   directory: 'DIR, file://DIR: stored as a relay would, below the name of the host',
   capture: 'capture:FILE: a frame log',
   stdio: '-: a frame log on standard output',
@@ -20,21 +22,25 @@ export type SinkKind = keyof typeof sinkKinds;
 /** The useful pairs, and what each is for. */
 const useful: Readonly<Record<SourceKind, Partial<Record<SinkKind, string>>>> = {
   directory: {
+    relay: 'send a trace to a relay; consume does it with more choice',
     directory: 'store a trace anew, split as its chunks and tracefiles are',
     capture: 'pack a trace into one file',
     stdio: 'send a trace through ssh',
   },
   live: {
+    relay: 'pass a live session on to another relay',
     directory: 'record a live session',
     capture: 'record a live session in one file',
     stdio: 'send a live session through ssh',
   },
   capture: {
+    relay: 'play a frame log into a relay',
     directory: 'unpack a trace',
     capture: 'keep a part of a frame log',
     stdio: 'send a frame log through ssh',
   },
   stdio: {
+    relay: 'pass on to a relay what comes through ssh',
     directory: 'store what comes through ssh',
     capture: 'keep what comes through ssh',
     stdio: 'keep a part of what comes through ssh',

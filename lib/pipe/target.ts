@@ -33,7 +33,7 @@ export interface OpenTarget {
 export function parseTarget(text: string): RelayTarget {
   const [first = '', second, ...more] = text.split(' ');
   if (more.length > 0) throw refused(text, 'at most two addresses, for control and for data');
-  if (second !== undefined) return tcpOnly(text, relayTarget(parseUri(first), parseUri(second)));
+  if (second !== undefined) return relayTarget(parseUri(first), parseUri(second));
   const { hops, to } = parseHops(first);
   if (hops.length > 0) throw refused(text, 'hops are for a relay that forwards');
   return relayOf(text, to);
@@ -42,12 +42,7 @@ export function parseTarget(text: string): RelayTarget {
 function relayOf(text: string, to: Uri): RelayTarget {
   if (to.kind !== 'relay' && to.kind !== 'endpoint')
     throw refused(text, 'expected net://HOST, or control and data apart');
-  return tcpOnly(text, relayTarget(to));
-}
-
-function tcpOnly(text: string, to: RelayTarget): RelayTarget {
-  if (to.data.transport === 'tcp') return to;
-  throw refused(text, 'data over UDP is not spoken here');
+  return relayTarget(to);
 }
 
 /** Opens a target. Errors later are those of the sink. */

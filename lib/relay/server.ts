@@ -184,6 +184,7 @@ class RelayServer implements Relay {
     for (const listener of this.#listeners) listener.stop();
     for (const timer of this.#timers) clearInterval(timer);
     this.#cut();
+    void this.#state?.udp?.close();
   }
 
   /** Waits until producers that are sending have come to a pause, but not for ever: what is on its way is kept. */

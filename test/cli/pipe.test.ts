@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, truncateSync } from 'node:fs';
+import { readdirSync, readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -10,6 +10,7 @@ import { main } from '../../cli/main.ts';
 import { captureSink } from '../../lib/disk/capture-sink.ts';
 import { captureSource } from '../../lib/disk/capture-source.ts';
 import { createLogFile } from '../../lib/disk/log-writer.ts';
+import { createRelay, relayOptions } from '../../lib/index.ts';
 import type { FrameBatch } from '../../lib/stage/batch.ts';
 import type { Frame } from '../../lib/stage/frames.ts';
 import { looseSlab } from '../../lib/stage/slab.ts';
@@ -153,6 +154,31 @@ test('pipe: a directory with a trace of LTTng passes whole', async (t) => {
   const wrong = fakeContext(t, ['pipe', log, `capture:${to}`]);
   t.is(await main(wrong), 2);
   t.regex(wrong.words('stderr'), /it is a frame log: capture:/);
+});
+
+test('pipe: a trace goes into a relay, over TCP or its packets over UDP, and back into a directory', async (t) => {
+  const plain = fileURLToPath(new URL('../../../fixtures/relay/ust-plain/oracle', import.meta.url));
+  const relay = createRelay(relayOptions(temporary(t), { udp: { host: '127.0.0.1', port: 0 } }));
+  await relay.start();
+  t.teardown(() => relay.destroy());
+  const { control, data, udp } = relay.addresses;
+  const packetsIn = async (source: string, sink: string) => {
+    const context = fakeContext(t, ['pipe', source, sink, '--json']);
+    t.is(await main(context), 0, context.words('stdout'));
+    return (JSON.parse(context.words('stdout')) as { packets: number }).packets;
+  };
+  t.is(await packetsIn(plain, `net://127.0.0.1:${control.port}:${data.port}/tcp`), 4);
+  t.is(await packetsIn(plain, `tcp://127.0.0.1:${control.port}/udp,udp://127.0.0.1:${udp?.port}`), 4);
+  await relay.close();
+  const { outputPath } = relay.status();
+  t.is(await packetsIn(join(outputPath, 'vm/udp'), join(temporary(t), 'anew')), 4);
+  const trace = 'ust/uid/0/64-bit';
+  const [name = ''] = readdirSync(join(plain, 'vm'));
+  for (const file of ['channel_0', 'channel_1', 'metadata', 'index/channel_0.idx']) {
+    const original = readFileSync(join(plain, 'vm', name, trace, file));
+    for (const way of ['tcp', 'udp'])
+      t.deepEqual(readFileSync(join(outputPath, 'vm', way, trace, file)), original);
+  }
 });
 
 test('pipe: a source that cannot be read is status 1, named', async (t) => {

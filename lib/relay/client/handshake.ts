@@ -49,7 +49,9 @@ export async function connectRelay(
     const minor = Math.min(offered, theirs.minor);
     control.minor = minor;
     const isUdp = options.data.transport === 'udp';
-    const flags = minor >= configurationSince ? await configuration(control, isUdp) : 0n;
+    // a session may be older than the relay, which is who must know the command
+    const isAsked = (isUdp ? theirs.minor : minor) >= configurationSince;
+    const flags = isAsked ? await configuration(control, isUdp) : 0n;
     if (isUdp && (flags & privateFeatures.udp) === 0n) {
       const why = 'takes no data over UDP; a millrace relay does, with --udp-port';
       throw new MillraceError('MR_ERR_CLIENT_UNSUPPORTED', { peer, minor, why });
