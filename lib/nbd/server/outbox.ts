@@ -37,6 +37,11 @@ export class Outbox {
     this.#socket = socket;
   }
 
+  /** Bytes that wait for `flush`. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
   /** Bytes that the client has not taken. */
   get pendingBytes(): number {
     return this.#queuedBytes + this.#socket.writableLength;

@@ -26,6 +26,12 @@ import { replyCodecOf } from './reply-codec.ts';
 import { type Request, RequestReader } from './request-reader.ts';
 import { type Payload, refuse, Write } from './write.ts';
 
+/**
+ * Replies leave together, but not later than when there are so many bytes of them: the client begins to work on the
+ * first while the last are made.
+ */
+const flushBytes = 16_384;
+
 /** What a transmission has of its server. */
 export interface TransmissionOptions {
   pieces: SlabPool;
@@ -243,6 +249,7 @@ export class Transmission extends Writable implements CommandContext {
       if (request !== undefined) {
         if (!this.#begin(request)) return false;
         this.#reader.next();
+        if (this.outbox.queuedBytes >= flushBytes) this.outbox.flush();
       } else if (batch.start === end) return true;
     }
   }
