@@ -37,6 +37,7 @@ const sizes: ReadonlyArray<readonly [Struct<object>, number]> = [
   [nbd.blockExtentExt, 16],
   [nbd.errorChunk, 6],
   [nbd.errorOffsetChunk, 14],
+  [nbd.peerNote, 24],
 ];
 
 test('nbd layouts: sizes are those of the reference', (t) => {
