@@ -211,6 +211,7 @@ const rows = {
   MR_ERR_VIEW_INPUT: { scope: 'pipeline', text: '{path}: {why}' },
   MR_ERR_VIEW_PACKET: { scope: 'pipeline', text: '{path}: packet at byte {offset}: {why}' },
   MR_ERR_VIEW_CLOCK: { scope: 'pipeline', text: '{path}: {why}' },
+  MR_ERR_VIEW_FILTER: { scope: 'process', text: 'filter "{text}": {why}' },
   MR_ERR_VIEW_RANGE: { scope: 'pipeline', text: 'time range: {why}' },
   // capture
   MR_ERR_CAPTURE_MISMATCH: {

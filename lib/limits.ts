@@ -49,6 +49,8 @@ export const limits = {
   layoutFields: 262_144,
   /** Fields of one event, or elements of an array in it, that may take no bits. */
   emptyElements: 65_536,
+  /** A pattern of a filter, characters. */
+  filterLength: 1024,
   /** Text of one event, bytes. */
   eventTextBytes: 67_108_864,
   /** Datagrams: bytes of packets of one session that are not whole, or not written; what comes then is lost. */

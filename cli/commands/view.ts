@@ -4,11 +4,15 @@ import type { Writable } from 'node:stream';
 import { loadViewer, type ViewOptions } from '../../lib/index.ts';
 import type { Command, Context } from '../context.ts';
 import { helpText } from '../help.ts';
+
 import { applyOption, parseOptions } from '../options.ts';
 import { usageError } from '../usage.ts';
+import { toJson } from '../verify/format.ts';
+import { filtersOf } from '../view/filters.ts';
 import { viewOptionTable } from '../view/option-table.ts';
 import { viewFrames } from '../view/raw.ts';
 import { fieldsOf, namesOf, type ViewSettings, viewDefaults } from '../view/settings.ts';
+import { formatStats } from '../view/stats-text.ts';
 import { isColorful } from '../view/terminal.ts';
 import { rangeOf } from '../view/time-bounds.ts';
 
@@ -54,7 +58,8 @@ async function viewDirectories(
   out: Writable,
   colorful: boolean,
 ): Promise<void> {
-  const { lossText, NoFormat, TextFormat, TimeText, view: viewTraces } = await loadViewer();
+  const viewer = await loadViewer();
+  const { JsonFormat, lossText, NoFormat, StatsCounter, TextFormat, TimeText } = viewer;
   const warn = (line: string) => void context.stderr.write(`${line}\n`);
   const color = colorful && settings.color !== 'never';
   const clock = { form: settings.clockForm, gmt: settings.gmt };
@@ -69,21 +74,36 @@ async function viewDirectories(
   const { begin, end } = settings;
   // Lines are only lent. What writes to a descriptor has written when it says so; any other stream may keep them.
   const keeps = typeof (out as { fd?: unknown }).fd !== 'number';
+  const stats = settings.stats ? new StatsCounter() : undefined;
+  const format = settings.json ? 'json' : settings.format;
+  const formats = {
+    text: () => new TextFormat(style, time),
+    json: () => new JsonFormat(),
+    none: () => new NoFormat(),
+  };
   const options: ViewOptions = {
     inputs: inputs.map((input) => resolve(context.cwd, input)),
-    format: settings.format === 'none' ? new NoFormat() : new TextFormat(style, time),
-    ...(settings.format === 'none' && { wants: () => false }),
+    format: stats === undefined ? formats[format]() : new NoFormat(),
+    ...filtersOf(viewer, settings),
+    ...(stats !== undefined && {
+      opened: (streams) => stats.opened(streams),
+      counted: (moment, event, stream) => stats.counted(moment, event, stream),
+    }),
     ...((begin ?? end) && { range: (first) => rangeOf(begin, end, settings.gmt, first) }),
     intersection: settings.intersection,
     clockOffset: { seconds: settings.offsetSeconds, ns: settings.offsetNs },
     forceCorrelate: settings.forceCorrelate,
     lost: (loss, stream) => {
-      if (settings.format === 'text') warn(lossText(loss, stream, time, color));
+      stats?.lost(loss, stream);
+      if (format !== 'none' && stats === undefined) warn(lossText(loss, stream, time, color));
     },
     write: (lines) =>
       new Promise((done, fail) =>
         out.write(keeps ? Buffer.from(lines) : lines, (error) => (error ? fail(error) : done())),
       ),
   };
-  await viewTraces(options);
+  await viewer.view(options);
+  if (stats === undefined) return;
+  const counts = stats.result();
+  out.write(settings.json ? toJson(counts) : formatStats(counts));
 }

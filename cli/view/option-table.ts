@@ -1,5 +1,5 @@
 /** The options of `millrace view`: those of babeltrace2 that act on text, and our own. */
-import { helpOption } from '../common-options.ts';
+import { helpOption, jsonOption } from '../common-options.ts';
 import type { Option } from '../options.ts';
 import { parseWord } from '../options.ts';
 import { usageError } from '../usage.ts';
@@ -21,6 +21,21 @@ function clockForm(name: string, form: ViewSettings['clockForm'], help: string):
     set: (settings, on) => {
       if (on && weight.indexOf(form) > weight.indexOf(settings.clockForm)) settings.clockForm = form;
     },
+  };
+}
+
+function list(
+  name: string,
+  argument: string,
+  key: 'events' | 'where' | 'streams' | 'processes',
+  help: string,
+): Option<ViewSettings> {
+  return {
+    name,
+    argument,
+    section: selection,
+    help,
+    set: (settings, value) => void settings[key].push(value),
   };
 }
 
@@ -68,6 +83,39 @@ export const viewOptionTable: readonly Option<ViewSettings>[] = [
       setEnd(settings, end);
     },
   },
+  list(
+    'event',
+    'PATTERN',
+    'events',
+    'Only events whose name matches: `*`, `?`, `[a-z]`. May be given several times: any of them.',
+  ),
+  list(
+    'where',
+    'COMPARISON',
+    'where',
+    'Only events with such a field: NAME, one of = != < <= > >= ~ !~, and a number, text or pattern. May be given several times: all of them.',
+  ),
+  list(
+    'stream',
+    'PATTERN',
+    'streams',
+    'Only streams whose first file has such a name, such as `channel0_*`. May be given several times: any of them.',
+  ),
+  list(
+    'process',
+    'WHO',
+    'processes',
+    'Only events of a process: its vpid, or a pattern of its procname. May be given several times: any of them.',
+  ),
+  {
+    name: 'stats',
+    section: output,
+    help: 'Print counts and rates in place of events: by event class, and by stream.',
+    set: (settings, on) => {
+      settings.stats = on;
+    },
+  },
+  jsonOption('Print the counts of --stats as JSON; without it, the same as --output=json.'),
   {
     name: 'stream-intersection',
     section: selection,
@@ -158,10 +206,10 @@ export const viewOptionTable: readonly Option<ViewSettings>[] = [
     short: 'o',
     argument: 'FORMAT',
     section: output,
-    help: 'text, or none: decode and print nothing. Any other word is a file to write to.',
+    help: 'text, json (one event a line), or none: decode and print nothing. Any other word is a file to write to.',
     default: 'text',
     set: (settings, value) => {
-      if (value === 'text') settings.format = 'text';
+      if (value === 'text' || value === 'json') settings.format = value;
       else if (value === 'none' || value === 'dummy') settings.format = 'none';
       else settings.file = value;
     },
@@ -172,7 +220,8 @@ export const viewOptionTable: readonly Option<ViewSettings>[] = [
     section: output,
     help: 'The same as --output, where it is a format.',
     set: (settings, value) => {
-      settings.format = parseWord(value, ['text', 'none', 'dummy']) === 'text' ? 'text' : 'none';
+      const format = parseWord(value, ['text', 'json', 'none', 'dummy']);
+      settings.format = format === 'dummy' ? 'none' : format;
     },
   },
   {

@@ -21,8 +21,15 @@ export interface ViewSettings {
   begin: TimeBound | undefined;
   end: TimeBound | undefined;
   intersection: boolean;
-  format: 'text' | 'none';
+  format: 'text' | 'json' | 'none';
   file: string | undefined;
+  /** Patterns of event names, of stream files, of processes; comparisons of fields. */
+  events: string[];
+  streams: string[];
+  processes: string[];
+  where: string[];
+  stats: boolean;
+  json: boolean;
 }
 
 export function viewDefaults(): ViewSettings {
@@ -44,6 +51,12 @@ export function viewDefaults(): ViewSettings {
     intersection: false,
     format: 'text',
     file: undefined,
+    events: [],
+    streams: [],
+    processes: [],
+    where: [],
+    stats: false,
+    json: false,
   };
 }
 

@@ -8,6 +8,7 @@ import type { Trace } from './trace.ts';
 /** What is known of a stream when its code is compiled. */
 export interface StreamFacts {
   trace: Trace;
+  streamClassId: bigint;
   hasClock: boolean;
   /** Something of its packets' context is shown. */
   hasPacketText: boolean;

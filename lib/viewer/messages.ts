@@ -3,6 +3,7 @@
  * Source: ctf, "Packets", "Lost events and packets".
  */
 import { Cursor, decodeError } from '../ctf/decode/cursor.ts';
+import type { ScopeValues } from '../ctf/decode/values-emitter.ts';
 import { MillraceError } from '../errors.ts';
 import type { EventTime } from './line-format.ts';
 import type { ClockReader, Moment } from './moment.ts';
@@ -61,9 +62,18 @@ export class StreamMessages implements EventTime {
   #eventAt = -1;
   readonly #aside = new TextBuffer(16_384);
   #isAside = false;
+  readonly #where: ((scopes: ScopeValues) => boolean) | undefined;
+  #packetValues: ScopeValues = {};
 
-  constructor(code: StreamCode, clock: ClockReader | undefined, supply: PacketSupply) {
+  /** `where`: only events whose fields pass it are wanted. */
+  constructor(
+    code: StreamCode,
+    clock: ClockReader | undefined,
+    supply: PacketSupply,
+    where?: (scopes: ScopeValues) => boolean,
+  ) {
     this.code = code;
+    this.#where = where;
     this.#clock = clock;
     this.supply = supply;
     this.cursor = new Cursor(code.layout.sharedSlots);
@@ -108,8 +118,26 @@ export class StreamMessages implements EventTime {
     }
   }
 
+  /**
+   * Whether the fields of the event at hand pass the filter. They are decoded for it, and then once more when the event
+   * is rendered.
+   */
+  passes(): boolean {
+    if (this.#where === undefined) return true;
+    const { cursor, event } = this;
+    const { at } = cursor;
+    const [low, high] = cursor.clock;
+    const values: ScopeValues = { ...this.#packetValues };
+    this.#guard(() => event?.values(cursor, values));
+    cursor.at = at;
+    cursor.clock[0] = low as number;
+    cursor.clock[1] = high as number;
+    return this.#where(values);
+  }
+
   /** Renders the event at hand now, so that what is wrong with it shows before another stream goes on. */
   renderAside(wanted: boolean): void {
+    this.asideWanted = wanted;
     const aside = this.#aside;
     aside.at = 0;
     aside.start = 0;
@@ -127,7 +155,7 @@ export class StreamMessages implements EventTime {
       );
       return;
     }
-    if (wanted) out.at = out.append(this.#aside, out.at);
+    if (wanted && this.asideWanted) out.at = out.append(this.#aside, out.at);
     this.#isAside = false;
   }
 
@@ -142,6 +170,15 @@ export class StreamMessages implements EventTime {
     aside.start = 0;
     this.#guard(() => this.code.packet(cursor, aside));
     cursor.packetText = aside.bytes.slice(0, aside.at);
+    if (this.#where === undefined) return;
+    const { at } = cursor;
+    const [low, high] = cursor.clock;
+    this.#packetValues = {};
+    cursor.at = 0;
+    this.#guard(() => this.code.packetValues(cursor, this.#packetValues));
+    cursor.at = at;
+    cursor.clock[0] = low as number;
+    cursor.clock[1] = high as number;
   }
 
   #nextEvent(last: Moment): 'message' | 'end' {
@@ -185,10 +222,14 @@ export class StreamMessages implements EventTime {
     const aside = this.#aside;
     aside.at = 0;
     aside.start = 0;
-    if (event.wanted) event.render(this.cursor, aside);
+    this.asideWanted = event.wanted && this.passes();
+    if (this.asideWanted) event.render(this.cursor, aside);
     else event.skip(this.cursor, undefined);
     this.#isAside = true;
   }
+
+  /** Of an event that was rendered before its turn: whether it is to be shown. */
+  asideWanted = false;
 
   get isAside(): boolean {
     return this.#isAside;

@@ -1,6 +1,7 @@
 /** The compiled functions of a stream class, made when they are needed first. */
 import { compileBody, compileHeader, compilePacket, type Decode } from '../ctf/decode/compiler.ts';
 import type { EventLayout, Field, StreamLayout } from '../ctf/decode/layout.ts';
+import { type ScopeValues, ValuesEmitter } from '../ctf/decode/values-emitter.ts';
 import type { EventClass } from '../ctf/trace-class.ts';
 import type { LineFormat, StreamFacts } from './line-format.ts';
 import { FoldEmitter } from './skip-emitter.ts';
@@ -12,6 +13,7 @@ export class EventCode {
   /** Lines are written for it. */
   readonly wanted: boolean;
   readonly #stream: StreamCode;
+  #values: Decode<ScopeValues> | undefined;
   readonly #layout: EventLayout;
   #render: Decode<TextBuffer> | undefined;
   #skip: Decode<undefined> | undefined;
@@ -31,6 +33,12 @@ export class EventCode {
     return this.#render;
   }
 
+  /** All that is shown of it, as values. */
+  get values(): Decode<ScopeValues> {
+    this.#values ??= compileBody(this.#stream.layout, this.#layout, (code) => new ValuesEmitter(code));
+    return this.#values;
+  }
+
   get skip(): Decode<undefined> {
     this.#skip ??= compileBody(this.#stream.layout, this.#layout, (code) => new FoldEmitter(code));
     return this.#skip;
@@ -43,6 +51,8 @@ export class StreamCode {
   readonly facts: StreamFacts;
   readonly packet: Decode<TextBuffer>;
   readonly header: Decode<undefined>;
+  /** What is shown of a packet's context, as values. */
+  readonly packetValues: Decode<ScopeValues>;
   readonly #events = new Map<number, EventCode>();
   readonly #largeIds = new Map<bigint, EventCode>();
   /** Where headers do not say it: the only class there is. */
@@ -56,10 +66,12 @@ export class StreamCode {
     const { packetContext } = layout;
     this.facts = {
       trace,
+      streamClassId: layout.stream.id,
       hasClock: layout.clock !== undefined,
       hasPacketText: packetContext?.shown === true,
     };
     this.packet = compilePacket(layout, format.packet(this.facts));
+    this.packetValues = compilePacket(layout, (code) => new ValuesEmitter(code));
     this.header = compileHeader(layout, (code) => new FoldEmitter(code));
     this.#hasIds = layout.eventHeader !== undefined && holdsId(layout.eventHeader);
     for (const [id, event] of layout.events) {

@@ -2,6 +2,7 @@
  * Reads traces and writes their events as lines, in one order. Memory is bounded by a packet a stream, and the table of
  * packets. Source: ctf.
  */
+import type { ScopeValues } from '../ctf/decode/values-emitter.ts';
 import type { EventClass } from '../ctf/trace-class.ts';
 import { MillraceError } from '../errors.ts';
 import { checkClocks } from './clocks.ts';
@@ -25,6 +26,13 @@ export interface ViewOptions {
   format: LineFormat;
   /** Which events lines are written for; all where absent. */
   wants?: (event: EventClass) => boolean;
+  /** Which streams are read; all where absent. */
+  wantsStream?: (stream: DataStream) => boolean;
+  /** What the fields of an event must be like for it to be shown. */
+  where?: (scopes: ScopeValues, trace: Trace) => boolean;
+  /** Is told of the streams before anything else, and of every event that is shown. */
+  opened?: (streams: readonly DataStream[]) => void;
+  counted?: (time: Moment, event: EventClass, stream: DataStream) => void;
   /** What is left out for its time: told when the time of the first message is known. */
   range?: (first: Moment | undefined) => TimeRange;
   /** Of each trace, only the time in which all its streams have packets. */
@@ -59,9 +67,11 @@ interface OpenStream extends Ranked {
 export async function view(options: ViewOptions): Promise<void> {
   const traces = tracesOf(await findTraces(options.inputs));
   const streams: DataStream[] = [];
-  for (const trace of traces) streams.push(...(await dataStreamsOf(trace)));
+  const { wantsStream = () => true } = options;
+  for (const trace of traces) streams.push(...(await dataStreamsOf(trace)).filter(wantsStream));
   checkClocks(streams, options.forceCorrelate === true);
   await mendTimes(streams);
+  options.opened?.(streams);
   const run = new View(options, traces, streams);
   try {
     await run.run();
@@ -96,7 +106,9 @@ class View {
       }
       const clock = layout.clock && new ClockReader(layout.clock, clockOffset);
       const supply = new FileSupply(stream, windowBytes);
-      const messages = new StreamMessages(code, clock, supply);
+      const { where } = options;
+      const passes = where && ((scopes: ScopeValues) => where(scopes, trace));
+      const messages = new StreamMessages(code, clock, supply, passes);
       return { stream, supply, rank, pathRank, messages, range: ranges?.get(trace) };
     });
   }
@@ -154,23 +166,25 @@ class View {
       messages.renderAside(this.#isWanted(stream));
   }
 
-  #isWanted(stream: OpenStream): boolean {
-    const { messages, range } = stream;
-    return (
-      messages.event?.wanted === true && isInside(messages, this.#range) && isInside(messages, range ?? {})
-    );
+  #isWanted({ messages, range }: OpenStream): boolean {
+    if (messages.event?.wanted !== true) return false;
+    if (!isInside(messages, this.#range) || !isInside(messages, range ?? {})) return false;
+    return messages.isAside ? messages.asideWanted : messages.passes();
   }
 
   #take(stream: OpenStream): void {
     const { messages } = stream;
     if (messages.kind === messageKinds.event) {
       const out = this.#out;
+      const { counted } = this.#options;
       const wanted = this.#isWanted(stream);
       const start = out.at;
       out.start = start;
       try {
         if (wanted) this.#options.format.prefix(out, messages);
         messages.render(out, wanted);
+        if (wanted && counted !== undefined && messages.event !== undefined)
+          counted(messages, messages.event.event, stream.stream);
       } catch (error) {
         out.at = start;
         throw error;

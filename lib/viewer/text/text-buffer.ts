@@ -118,6 +118,34 @@ export class TextBuffer {
     this.stop = at;
     return out;
   }
+
+  /** Writes a string of JSON: what begins at `from[p]`, ended by a NUL or by `end`; `stop` says where. */
+  json(from: Uint8Array, p: number, end: number, n: number): number {
+    let at = p;
+    let isPlain = true;
+    for (; at < end; at++) {
+      const byte = from[at] as number;
+      if (byte === 0) break;
+      isPlain &&= byte >= 32 && byte < 128 && byte !== 34 && byte !== 92;
+    }
+    this.stop = at;
+    const text = isPlain
+      ? from.subarray(p, at)
+      : Buffer.from(JSON.stringify(Buffer.from(from.subarray(p, at)).toString()).slice(1, -1));
+    if (n + text.length + 2 > this.mark) this.grow(n, text.length);
+    const { bytes } = this;
+    bytes[n] = 34;
+    bytes.set(text, n + 1);
+    bytes[n + 1 + text.length] = 34;
+    return n + text.length + 2;
+  }
+
+  /** The same for a string whose end must lie before `end`. */
+  jsonString(from: Uint8Array, p: number, end: number, n: number): number {
+    const after = this.json(from, p, end, n);
+    if (this.stop >= end) throw new RangeError();
+    return after;
+  }
 }
 
 /** Text in quotes and escaped, as in a line. */

@@ -15,7 +15,7 @@ import type {
   TextField,
   VariantField,
 } from '../../ctf/decode/layout.ts';
-import { wideText } from '../../ctf/decode/runtime.ts';
+import { unitBytes, wideText } from '../../ctf/decode/runtime.ts';
 import type { ScopeName } from '../../ctf/roles.ts';
 import {
   writeBased,
@@ -26,11 +26,9 @@ import {
   writeUnsigned64,
 } from './digits.ts';
 import { EnumText } from './enum-text.ts';
+import { LineCode } from './line-code.ts';
 import { type Paint, paintOf, type TextStyle } from './style.ts';
-import { slackBytes, type TextBuffer } from './text-buffer.ts';
-
-/** The longest number, with what stands around it. */
-const numberBytes = 128;
+import type { TextBuffer } from './text-buffer.ts';
 
 const scopeTitles: Readonly<Record<ScopeName, string>> = {
   packetHeader: 'trace.packet.header',
@@ -57,7 +55,7 @@ function isNegative(value: number): boolean {
   return value < 0 || Object.is(value, -0);
 }
 
-/** `view`: of the packet; a NaN has a sign, which only its bits tell. */
+/** A string whose characters have more bytes than one. */
 function writeWide(
   out: TextBuffer,
   n: number,
@@ -75,15 +73,13 @@ export class TextEmitter implements Emitter {
   readonly #style: TextStyle;
   readonly #paint: Paint;
   readonly #parts: LineParts;
-  /** Constant text that was not stored yet, one character a byte. */
-  #pending = '';
-  /** Bytes that may have been written since the last look at the mark. */
-  #used = 0;
+  readonly #line: LineCode;
   #names = true;
   #isFirstScope: boolean;
 
   constructor(code: Code, style: TextStyle, parts: LineParts) {
     this.#code = code;
+    this.#line = new LineCode(code);
     this.#style = style;
     this.#paint = paintOf(style);
     this.#parts = parts;
@@ -91,83 +87,77 @@ export class TextEmitter implements Emitter {
   }
 
   begin(): void {
-    this.#code.line('let n = o.at, u = o.bytes, d = o.view, m = o.mark;');
-    this.join();
-    this.#text(latin1(this.#parts.head));
+    this.#line.begin();
+    this.#line.text(latin1(this.#parts.head));
     if (!this.#parts.hasPacketText) return;
-    this.#store();
-    this.#code.line('n = o.copy(c.packetText, n);');
-    this.#reload();
+    this.#line.any('o.copy(c.packetText, n)');
   }
 
   end(): void {
-    this.#text(this.#parts.tail);
-    this.#store();
-    this.#code.line('o.at = n;');
+    this.#line.text(this.#parts.tail);
+    this.#line.end();
   }
 
   scope(name: ScopeName): void {
-    if (!this.#isFirstScope) this.#text(', ');
+    if (!this.#isFirstScope) this.#line.text(', ');
     this.#isFirstScope = false;
     const { names } = this.#style;
-    if (names.scope) this.#text(`${this.#paint.headerName}${scopeTitles[name]}${this.#paint.reset} = `);
+    if (names.scope) this.#line.text(`${this.#paint.headerName}${scopeTitles[name]}${this.#paint.reset} = `);
     this.#names = name === 'eventPayload' ? names.payload : names.context;
   }
 
   open(field: StructField | ArrayField | VariantField): void {
-    this.#text(field.kind === 'array' ? '[' : '{');
+    this.#line.text(field.kind === 'array' ? '[' : '{');
   }
 
   close(field: StructField | ArrayField | VariantField): void {
-    this.#text(field.kind === 'array' ? ' ]' : ' }');
+    this.#line.text(field.kind === 'array' ? ' ]' : ' }');
   }
 
   member(field: Field, isFirst: boolean): void {
-    this.#text(isFirst ? ' ' : ', ');
-    if (this.#names) this.#text(`${this.#paint.fieldName}${latin1(field.name)}${this.#paint.reset} = `);
+    this.#line.text(isFirst ? ' ' : ', ');
+    if (this.#names) this.#line.text(`${this.#paint.fieldName}${latin1(field.name)}${this.#paint.reset} = `);
   }
 
   element(index: string): void {
-    this.#store();
+    this.#line.store();
     this.#code.line(`if (${index} !== 0) u[n++] = 44;`);
     if (!this.#names) {
-      this.#text(' ');
+      this.#line.text(' ');
       return;
     }
-    this.#text(' [');
-    this.#number(`${this.#function(writeUnsigned)}(u, n, ${index})`);
-    this.#text('] = ');
+    this.#line.text(' [');
+    this.#line.number(`${this.#function(writeUnsigned)}(u, n, ${index})`);
+    this.#line.text('] = ');
   }
 
   option(): void {
-    this.#text(' ');
+    this.#line.text(' ');
   }
 
   absent(): void {
-    this.#text('{ }');
+    this.#line.text('{ }');
   }
 
   integer(field: IntegerField, words: Words): void {
     const { labels, integer } = field;
+    const { low, high } = words;
     if (integer.boolean) {
-      this.#store();
-      const bytes = this.#code.constant(
-        [true, false].map((truth) => Buffer.from(`${this.#paint.value}${truth}${this.#paint.reset}`)),
+      const truths = [false, true].map((truth) =>
+        Buffer.from(`${this.#paint.value}${truth}${this.#paint.reset}`),
       );
-      this.#code.line(`n = o.copy(${bytes}[${words.low} || ${words.high ?? '0'} ? 0 : 1], n);`);
-      this.#reload();
+      const bytes = this.#code.constant(truths);
+      this.#line.any(`o.copy(${bytes}[${low} !== 0 || ${high ?? '0'} !== 0 ? 1 : 0], n)`);
       return;
     }
     if (labels !== undefined) {
-      this.#store();
       const table = this.#code.constant(new EnumText(labels, integer.signed, this.#paint));
-      this.#code.line(`n = o.copy(${table}.of(${words.low}, ${words.high ?? 'undefined'}), n);`);
-      this.#reload();
+      this.#line.any(`o.copy(${table}.of(${low}, ${high ?? 'undefined'}), n)`);
     }
-    this.#text(this.#paint.value);
-    this.#number(this.#integerCall(field, words));
-    this.#text(this.#paint.reset);
-    if (labels !== undefined) this.#text(' )');
+    this.#line.text(this.#paint.value);
+    this.#line.number(this.#integerCall(field, words));
+    this.#line.text(this.#paint.reset);
+    if (labels !== undefined) this.#line.text(' )');
   }
 
   #integerCall({ integer }: IntegerField, { low, high }: Words): string {
@@ -181,7 +171,7 @@ export class TextEmitter implements Emitter {
   }
 
   float(field: FloatField, value: string): void {
-    this.#text(this.#paint.value);
+    this.#line.text(this.#paint.value);
     // Only the bits tell the sign of what is no number; JavaScript may change them, the packet does not.
     const sign = this.#code.local();
     const { sizeBits, byteOrder } = field.float;
@@ -189,114 +179,45 @@ export class TextEmitter implements Emitter {
     this.#code.line(
       `const ${sign} = ${value} === ${value} ? ${this.#function(isNegative)}(${value}) : R.${byteOrder}(r, ${this.#code.bit()} + ${bit}, 1) === 1;`,
     );
-    this.#number(`${this.#function(writeFloat)}(u, n, ${value}, ${sign})`);
-    this.#text(this.#paint.reset);
+    this.#line.number(`${this.#function(writeFloat)}(u, n, ${value}, ${sign})`);
+    this.#line.text(this.#paint.reset);
   }
 
   string({ encoding }: StringField, start: string, end: string): string {
-    this.#text(this.#paint.value);
-    this.#store();
+    this.#line.text(this.#paint.value);
     const stop = this.#code.local();
-    if (encoding === 'utf8' || encoding === 'ascii') {
-      this.#code.line(`n = o.string(r, ${start}, ${end}, n);`);
+    if (unitBytes(encoding) === 1) {
+      this.#line.any(`o.string(r, ${start}, ${end}, n)`);
       this.#code.line(`const ${stop} = o.stop;`);
     } else {
-      const unit = encoding.startsWith('utf16') ? 2 : 4;
-      this.#code.line(`const ${stop} = R.wideNul(r, ${start}, ${end}, ${unit});`);
-      this.#wide(encoding, start, stop);
+      this.#code.line(`const ${stop} = R.wideNul(r, ${start}, ${end}, ${unitBytes(encoding)});`);
+      this.#line.any(this.#wide(encoding, start, stop));
     }
-    this.#reload();
-    this.#text(this.#paint.reset);
+    this.#line.text(this.#paint.reset);
     return stop;
   }
 
   text({ encoding }: TextField, start: string, end: string): void {
-    this.#text(this.#paint.value);
-    this.#store();
-    if (encoding === 'utf8' || encoding === 'ascii') this.#code.line(`n = o.quoted(r, ${start}, ${end}, n);`);
-    else this.#wide(encoding, start, end);
-    this.#reload();
-    this.#text(this.#paint.reset);
+    this.#line.text(this.#paint.value);
+    this.#line.any(
+      unitBytes(encoding) === 1 ? `o.quoted(r, ${start}, ${end}, n)` : this.#wide(encoding, start, end),
+    );
+    this.#line.text(this.#paint.reset);
   }
 
-  #wide(encoding: TextField['encoding'], start: string, end: string): void {
-    this.#code.line(
-      `n = ${this.#function(writeWide)}(o, n, r, ${start}, ${end}, ${this.#code.constant(encoding)});`,
-    );
+  #wide(encoding: TextField['encoding'], start: string, end: string): string {
+    return `${this.#function(writeWide)}(o, n, r, ${start}, ${end}, ${this.#code.constant(encoding)})`;
   }
 
   fork(): void {
-    this.#store();
+    this.#line.store();
   }
 
   join(): void {
-    this.#used = 0;
-    this.#code.line('if (n > m) { o.grow(n); u = o.bytes; d = o.view; m = o.mark; }');
-  }
-
-  #text(text: string): void {
-    this.#pending += text;
-    if (this.#pending.length > slackBytes / 2) this.#store();
+    this.#line.join();
   }
 
   #function(callee: unknown): string {
     return this.#code.constant(callee);
   }
-
-  #number(call: string): void {
-    this.#store();
-    this.#room(numberBytes);
-    this.#code.line(`n = ${call};`);
-  }
-
-  /** After a call that may have moved the buffer. */
-  #reload(): void {
-    this.#used = 0;
-    this.#code.line(
-      'u = o.bytes; d = o.view; m = o.mark; if (n > m) { o.grow(n); u = o.bytes; d = o.view; m = o.mark; }',
-    );
-  }
-
-  #room(bytes: number): void {
-    if (this.#used + bytes > slackBytes) this.join();
-    this.#used += bytes;
-  }
-
-  /** Statements that store the constant text. */
-  #store(): void {
-    for (let text = this.#pending; text !== ''; ) {
-      const piece = text.slice(0, 2048);
-      text = text.slice(piece.length);
-      this.#room(piece.length);
-      for (const line of stores(piece)) this.#code.line(line);
-    }
-    this.#pending = '';
-  }
-}
-
-function stores(text: string): string[] {
-  const bytes = Buffer.from(text, 'latin1');
-  const lines: string[] = [];
-  let at = 0;
-  const place = () => (at === 0 ? 'n' : `n + ${at}`);
-  while (at < bytes.length) {
-    const left = bytes.length - at;
-    // A double holds eight bytes of anything that is not the bits of a NaN.
-    const double = left >= 8 ? bytes.readDoubleLE(at) : Number.NaN;
-    if (!Number.isNaN(double)) {
-      lines.push(`d.setFloat64(${place()}, ${Object.is(double, -0) ? '-0' : double}, true);`);
-      at += 8;
-    } else if (left >= 4) {
-      lines.push(`d.setUint32(${place()}, ${bytes.readUInt32LE(at)}, true);`);
-      at += 4;
-    } else if (left >= 2) {
-      lines.push(`d.setUint16(${place()}, ${bytes.readUInt16LE(at)}, true);`);
-      at += 2;
-    } else {
-      lines.push(`u[${place()}] = ${bytes[at]};`);
-      at += 1;
-    }
-  }
-  lines.push(`n += ${bytes.length};`);
-  return lines;
 }
