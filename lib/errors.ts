@@ -187,6 +187,12 @@ const rows = {
   // consumer
   MR_ERR_CONSUMER_NO_TRACE: { scope: 'pipeline', text: '{path}: no trace can be read there: {why}' },
   MR_ERR_CONSUMER_DAMAGE: { scope: 'stream', text: '{path}: {why}' },
+  MR_ERR_RELAY_HOPS: {
+    scope: 'connection',
+    ret: relayRet.unknown,
+    text: '{command}: passing sessions on is not allowed here',
+    advice: 'start the relay with --allow-hops',
+  },
   // relay client: what the relay at the far end does
   MR_ERR_CLIENT_VERSION: {
     scope: 'pipeline',

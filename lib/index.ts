@@ -34,6 +34,8 @@ export { type Pair, pairs, sinkKinds, sourceKinds } from './pipe/pairs.ts';
 export type { Delivered } from './pipe/target.ts';
 export type { PipeOptions, PipeReport, RunningPipe } from './pipe.ts';
 export { relayOptions } from './relay/defaults.ts';
+export { targetOf } from './relay/forward/forwarder.ts';
+export { defaultForward, usualSpoolBytes } from './relay/forward/options.ts';
 export { healthBit } from './relay/health.ts';
 export type * from './relay/live-client/index.ts';
 export type * from './relay/options.ts';

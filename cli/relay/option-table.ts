@@ -3,6 +3,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { defaultPorts } from '../../lib/index.ts';
 import { type Option, parseBytes, parseWhole, parseWord } from '../options.ts';
 import { usageError } from '../usage.ts';
+import { forwardOptionTable } from './forward-options.ts';
 import { parseListenUrl } from './listen-url.ts';
 import { descriptorLimit, type RelaySettings } from './settings.ts';
 
@@ -223,6 +224,7 @@ export const relayOptionTable: readonly Option<RelaySettings>[] = [
       settings.keepFreeBytes = parseBytes(value);
     },
   },
+  ...forwardOptionTable,
   {
     name: 'verbose',
     short: 'v',

@@ -2,8 +2,17 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { defaultPorts, type LogFormat, limits, type RelayOptions } from '../../lib/index.ts';
+import {
+  defaultForward,
+  defaultPorts,
+  type LogFormat,
+  limits,
+  type RelayOptions,
+  targetOf,
+  usualSpoolBytes,
+} from '../../lib/index.ts';
 import type { Context } from '../context.ts';
+import { usageError } from '../usage.ts';
 import { type ListenUrl, resolveListenUrl } from './listen-url.ts';
 
 export interface RelaySettings {
@@ -21,6 +30,14 @@ export interface RelaySettings {
   durability: RelayOptions['durability'];
   syncIntervalMs: number;
   keepFreeBytes: number;
+  /** Relays that get everything, by their addresses. */
+  forward: string[];
+  noStore: boolean;
+  /** undefined: below the output directory. */
+  spoolPath: string | undefined;
+  spoolSizeBytes: number;
+  whenFull: 'push-back' | 'drop-oldest';
+  allowHops: boolean;
   /** Command for each complete trace chunk. */
   chunkCommand: string | undefined;
   keepAlive: RelayOptions['keepAlive'];
@@ -72,6 +89,12 @@ export function defaultSettings(context: Context): RelaySettings {
     durability: 'none',
     syncIntervalMs: 1000,
     keepFreeBytes: limits.metadataReserveBytes,
+    forward: [],
+    noStore: false,
+    spoolPath: undefined,
+    spoolSizeBytes: usualSpoolBytes,
+    whenFull: 'push-back',
+    allowHops: false,
     chunkCommand: undefined,
     keepAlive: { enabled: false, idleTimeS: -1, probeIntervalS: -1, maxProbeCount: -1 },
     socketTimeoutMs: 0,
@@ -88,6 +111,22 @@ export function defaultSettings(context: Context): RelaySettings {
     dynamicPorts: false,
     controlSocketPath: undefined,
     cwd: context.cwd,
+  };
+}
+
+/** Where everything goes on to. Throws `MR_ERR_NETWORK_URI`, and `MR_ERR_USAGE` for options that need `--forward`. */
+function forwardOptionsOf(settings: RelaySettings): Pick<RelayOptions, 'forward' | 'allowHops'> {
+  const { forward, noStore, spoolSizeBytes, whenFull, allowHops, outputPath } = settings;
+  const hops = allowHops ? { allowHops } : {};
+  if (forward.length === 0) {
+    if (noStore) throw usageError('--no-store needs --forward: nothing would be left of a trace');
+    if (settings.spoolPath === undefined) return hops;
+  }
+  const usual = defaultForward(outputPath);
+  const spoolPath = settings.spoolPath ?? usual.spoolPath;
+  return {
+    ...hops,
+    forward: { targets: forward.map(targetOf), spoolPath, spoolSizeBytes, whenFull, noStore },
   };
 }
 
@@ -115,6 +154,7 @@ export async function relayOptionsOf(settings: RelaySettings): Promise<RelayOpti
     durability,
     syncIntervalMs,
     keepFreeBytes,
+    ...forwardOptionsOf(settings),
     limits,
   };
 }

@@ -1,6 +1,6 @@
 /** Dropping the packets of a spool's oldest segment: what they were is kept, as lost packets; every other fact stays. */
 import { renameSync, statSync } from 'node:fs';
-import type { Frame, Index } from '../stage/frames.ts';
+import type { Frame } from '../stage/frames.ts';
 import { encodeFrame } from './frame-codec.ts';
 import { createLogFile, type LogWriter } from './log-writer.ts';
 import type { Spool, SpoolSegment } from './spool.ts';
@@ -26,30 +26,46 @@ export async function thinOldest(spool: Spool, reading: number | undefined): Pro
   return dropped;
 }
 
+/** Packets of which both halves lie in the segment; the others are not touched. */
+async function wholePackets(spool: Spool, segment: SpoolSegment): Promise<Set<string>> {
+  const halves = new Set<string>();
+  const whole = new Set<string>();
+  for await (const { frames, opening } of readSpool(spool, { only: segment })) {
+    if (opening) continue;
+    for (const frame of frames) {
+      if (frame.kind !== 'data' && frame.kind !== 'index') continue;
+      const packet = packetOf(frame);
+      if (frame.kind === 'data' && !frame.last) continue;
+      if (halves.has(packet)) whole.add(packet);
+      else halves.add(packet);
+    }
+  }
+  return whole;
+}
+
+const packetOf = ({ stream, netSeqNum }: { stream: number; netSeqNum: bigint }): string =>
+  `${stream} ${netSeqNum}`;
+
 /** Frame for frame, so that their numbers stay: data becomes nothing that is sent, an index becomes a loss. */
 async function copyThin(spool: Spool, segment: SpoolSegment, log: LogWriter): Promise<number> {
-  let dropped = 0;
-  for await (const { frames, slab } of readSpool(spool, { only: segment })) {
+  const whole = await wholePackets(spool, segment);
+  for await (const { frames, slab } of readSpool(spool, { only: segment }))
     for (const frame of frames) {
-      const thin = thinned(frame);
-      if (thin.kind === 'lost') dropped += 1;
-      const entry = encodeFrame(thin, slab?.bytes);
+      const entry = encodeFrame(thinned(frame, whole), slab?.bytes);
       await new Promise<void>((resolve, reject) => {
         log.write(entry, (error) => (error ? reject(error) : resolve()));
       });
     }
-  }
   await new Promise<void>((resolve, reject) => {
     log.once('error', reject);
     log.end(resolve);
   });
-  return dropped;
+  return whole.size;
 }
 
-function thinned(frame: Frame): Frame {
+function thinned(frame: Frame, whole: ReadonlySet<string>): Frame {
+  if ((frame.kind !== 'data' && frame.kind !== 'index') || !whole.has(packetOf(frame))) return frame;
   // a sync beacon of nobody: a fact that says nothing, in the place of bytes
   if (frame.kind === 'data') return { kind: 'sync', session: 0, safe: [] };
-  if (frame.kind !== 'index') return frame;
-  const index: Index = frame;
-  return { kind: 'lost', stream: frame.stream, netSeqNum: frame.netSeqNum, cause, index };
+  return { kind: 'lost', stream: frame.stream, netSeqNum: frame.netSeqNum, cause, index: frame };
 }

@@ -5,6 +5,7 @@
  * Control facts are accepted one by one and at once, so that whoever answers a producer knows that they hold;
  * bytes come in batches through `chunkWriter`. What a batch made (index records) is written by `flush`.
  */
+import { rmSync } from 'node:fs';
 import { type IndexFormat, indexFormatAt } from '../ctf/index-file.ts';
 import { MillraceError } from '../errors.ts';
 import type { RangeLocks } from '../os/range-locks.ts';
@@ -14,7 +15,7 @@ import { type ChunkHolder, ChunkRegistry, type CompleteChunk } from './chunk-reg
 import { DescriptorPool } from './descriptor-pool.ts';
 import { makeDirectory } from './directories.ts';
 import { MetadataWriter } from './metadata-writer.ts';
-import { checkComponent, checkPath } from './names.ts';
+import { checkComponent, checkPath, ownPrefix } from './names.ts';
 import { Pace } from './pace.ts';
 import { checkNames, type Grouping, oldStreamPath, sessionPath } from './session-path.ts';
 import { Space } from './space.ts';
@@ -37,6 +38,8 @@ export interface StoreOptions {
   fdPoolSize?: number;
   /** A stream's files are closed, its handle is free. */
   onStreamClosed(handle: number): void;
+  /** Whether a session only passes: what is kept of it is short, out of the way, and goes with it. */
+  isPassing?(session: number): boolean;
   /** Told of each frame that was accepted, with its bytes; data frames come another way. */
   onFrame?(frame: Frame, slab: Slab | undefined): void;
   /** Called in the tick in which the chunk's last user leaves it; chunks of producers before 2.11 are not told of. */
@@ -48,12 +51,26 @@ export interface StoredSession extends ChunkHolder {
   /** Seconds since 1970, the relay's clock. */
   readonly openedS: number;
   readonly streams: Set<number>;
+  readonly isPassing: boolean;
+  /** Its directory as producers are told of it. */
+  readonly shownPath: string;
   /** What the producer was told of the chunk it closed last. */
   closedPath: string;
 }
 
 /** A writer of either kind. */
 export type TraceWriter = StreamWriter | MetadataWriter;
+
+/** Where sessions lie that only pass; below the output directory. */
+export const passingPath: readonly string[] = [ownPrefix, 'passing'];
+/** A path as producers are told of it. */
+export function shownPath(path: string): string {
+  const passing = `${passingPath.join('/')}/`;
+  return path.startsWith(passing) ? path.slice(passing.length) : path;
+}
+
+/** Of which no more is kept than its last packets. */
+const passingRing = { tracefileSizeBytes: 4_194_304n, tracefileCount: 2n } as const;
 
 const metadataName = 'metadata';
 /** Producers from this minor on name their sessions. */
@@ -201,7 +218,9 @@ export class TraceStore {
 
   #openSession(open: SessionOpen): void {
     if (open.minor >= namesSince) checkNames(open);
-    const path = open.minor >= chunksSince ? sessionPath(open, this.#options.grouping) : [];
+    const isPassing = this.#options.isPassing?.(open.session) ?? false;
+    const shown = open.minor >= chunksSince ? sessionPath(open, this.#options.grouping) : [];
+    const path = isPassing ? [...passingPath, ...shown] : shown;
     const session: StoredSession = {
       open,
       path,
@@ -210,6 +229,8 @@ export class TraceStore {
       awaitingClose: undefined,
       hasRotated: false,
       streams: new Set(),
+      isPassing,
+      shownPath: shown.join('/'),
       closedPath: '',
     };
     // The session's directory exists from now on, even if nothing is ever stored in it.
@@ -226,7 +247,10 @@ export class TraceStore {
     const session = this.#sessions.get(id);
     if (session === undefined) return;
     this.#sessions.delete(id);
-    this.#chunks.release(session, [...this.#sessions.values()]);
+    const others = [...this.#sessions.values()];
+    this.#chunks.release(session, others);
+    if (session.isPassing && !others.some(({ shownPath }) => shownPath === session.shownPath))
+      rmSync([this.#options.outputPath, ...session.path].join('/'), { recursive: true, force: true });
   }
 
   /** The session takes part in a chunk that another consumer has made. Returns whether there is one. */
@@ -257,11 +281,15 @@ export class TraceStore {
     const components =
       minor >= chunksSince
         ? checkPath('stream path', open.path)
-        : oldStreamPath(open.path, session.open, this.#options.grouping, session.openedS);
+        : [
+            ...(session.isPassing ? passingPath : []),
+            ...oldStreamPath(open.path, session.open, this.#options.grouping, session.openedS),
+          ];
+    const kept = session.isPassing ? { ...open, ...passingRing } : open;
     const writer =
       open.channelName === metadataName
-        ? new MetadataWriter(open, chunk, components, this.context)
-        : new StreamWriter(open, chunk, components, indexFormat(minor, snapshot), this.context);
+        ? new MetadataWriter(kept, chunk, components, this.context)
+        : new StreamWriter(kept, chunk, components, indexFormat(minor, snapshot), this.context);
     chunk.acquire(writer);
     this.#chunkOf.set(writer, new Set([chunk]));
     this.#streams.set(open.stream, writer);

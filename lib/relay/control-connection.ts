@@ -39,6 +39,7 @@ export class ControlConnection implements CommandContext {
   readonly address: string;
   readonly openedMs = Date.now();
   minor = 0;
+  route: string | undefined;
   readonly #events: ConnectionEvents<ControlConnection>;
   #session: RelaySession | undefined;
   readonly #quota: SlabQuota;

@@ -58,6 +58,8 @@ export interface RelayOptions {
   onChunkComplete?: (chunk: CompleteChunk) => void;
   /** Other relays that get what producers send; absent: none. */
   forward?: ForwardOptions;
+  /** Pass sessions on for a network consumer that names the way. */
+  allowHops?: boolean;
   limits: Limits;
 }
 

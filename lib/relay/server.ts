@@ -2,11 +2,12 @@
  * The relay daemon inside a process: listeners, connections, and the store they write to. Everything that a
  * connection needs is in `RelayState`; everything that ends is taken out of its tables in one place.
  */
+import { rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { CompleteChunk } from '../disk/chunk-registry.ts';
 import { makeDirectory } from '../disk/directories.ts';
 import { Journal } from '../disk/journal.ts';
-import { TraceStore } from '../disk/trace-store.ts';
+import { passingPath, shownPath, TraceStore } from '../disk/trace-store.ts';
 import { MillraceError } from '../errors.ts';
 import { type Listener, listen } from '../network/listen.ts';
 import { openRangeLocks } from '../os/range-locks.ts';
@@ -16,6 +17,7 @@ import { tell } from '../telemetry.ts';
 import { ControlConnection } from './control-connection.ts';
 import { DataConnection } from './data-connection.ts';
 import { Forwarder } from './forward/forwarder.ts';
+import { defaultForward } from './forward/options.ts';
 import { Health, type Vitals } from './health.ts';
 import type { Relay, RelayAddresses, RelayOptions, RelayStatus } from './options.ts';
 import type { RelayState } from './state.ts';
@@ -68,6 +70,8 @@ class RelayServer implements Relay {
     makeDirectory(outputPath);
     const locks = openRangeLocks();
     this.#journal = Journal.open(outputPath, locks);
+    // What only passed when a relay died here is in the spools.
+    rmSync([outputPath, ...passingPath].join('/'), { recursive: true, force: true });
     const state = this.#newState(this.#journal, locks);
     this.#state = state;
     const viewers = new Viewers(state, () => this.#oneGone(state));
@@ -122,6 +126,8 @@ class RelayServer implements Relay {
   }
 
   #chunkComplete({ path, ...chunk }: CompleteChunk): void {
+    // what only passes through is not kept
+    if (shownPath(path) !== path) return;
     this.#options.onChunkComplete?.({ ...chunk, path: `${this.#options.outputPath}/${path}` });
   }
 
@@ -233,9 +239,13 @@ class RelayServer implements Relay {
   #newState(journal: Journal, locks: ReturnType<typeof openRangeLocks>): RelayState {
     const { outputPath, groupOutputBy, durability, fdPoolSize, keepFreeBytes, limits } = this.#options;
     const { forward } = this.#options;
-    const forwarder = forward && new Forwarder(forward);
+    const forwarder =
+      forward !== undefined || this.#options.allowHops === true
+        ? new Forwarder(forward ?? defaultForward(outputPath))
+        : undefined;
     const store = new TraceStore({
       outputPath,
+      isPassing: (session) => forward?.noStore === true || forwarder?.hasRoute(session) === true,
       ...(forwarder && { onFrame: (frame, slab) => forwarder.frame(frame, slab) }),
       grouping: groupOutputBy,
       locks,

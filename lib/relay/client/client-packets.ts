@@ -5,7 +5,7 @@ import type { Data, Index, Lost } from '../../stage/frames.ts';
 import type { Slab } from '../../stage/slab.ts';
 import type { ClientStream } from './client-stream.ts';
 import { DataOrder } from './data-order.ts';
-import { indexRequest } from './dialect.ts';
+import { indexRequest, lossRequest } from './dialect.ts';
 import type { RelayLink } from './handshake.ts';
 import type { SinkProgress } from './options.ts';
 
@@ -50,7 +50,10 @@ export class ClientPackets {
     return this.#order.isEmpty ? undefined : this.#order.release();
   }
 
-  lost(stream: ClientStream, { netSeqNum }: Lost): Promise<void> | undefined {
+  lost(stream: ClientStream, frame: Lost): Promise<void> | undefined {
+    const { netSeqNum } = frame;
+    if (this.#link.isMillrace && this.#isIndexed && frame.index !== undefined)
+      this.#link.control.send('packetLost', lossRequest(stream.handle, frame, frame.index));
     stream.early.delete(netSeqNum);
     stream.unindexed.delete(netSeqNum);
     if (this.#owing === stream) this.#cutShort(stream);

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { sessionPath } from '../../disk/session-path.ts';
-import type { ChunkDone, Inactive, Index, SessionOpen, StreamOpen } from '../../stage/frames.ts';
+import type { ChunkDone, Inactive, Index, Lost, SessionOpen, StreamOpen } from '../../stage/frames.ts';
 import { tell } from '../../telemetry.ts';
 import { closeCommands, none, type RequestOf, traceFormats } from '../../wire/relay/index.ts';
 
@@ -65,6 +65,12 @@ export function indexRequest(streamId: bigint, index: Index): RequestOf<'sendInd
     streamInstanceId: index.streamInstanceId ?? none,
     packetSeqNum: index.packetSeqNum ?? none,
   };
+}
+
+/** PACKET_LOST, for a relay that is millrace. */
+export function lossRequest(streamId: bigint, { cause }: Lost, index: Index): RequestOf<'packetLost'> {
+  const longest = 200;
+  return { ...indexRequest(streamId, index), cause: cause.slice(0, longest) } as RequestOf<'packetLost'>;
 }
 
 /** SEND_INDEX as a live beacon: a packet of size 0. Source: relay-protocol §10.2. */

@@ -20,6 +20,8 @@ export interface RelayLink {
   /** Minor of both sides. */
   minor: number;
   clearAllowed: boolean;
+  /** It is millrace, and can be told of losses. */
+  isMillrace: boolean;
 }
 
 /** Minor from which relays tell their configuration. */
@@ -49,14 +51,21 @@ export async function connectRelay(
     const minor = Math.min(offered, theirs.minor);
     control.minor = minor;
     const isUdp = options.data.transport === 'udp';
-    // a session may be older than the relay, which is who must know the command
-    const isAsked = (isUdp ? theirs.minor : minor) >= configurationSince;
-    const flags = isAsked ? await configuration(control, isUdp) : 0n;
+    const flags = theirs.minor >= configurationSince ? await configuration(control) : 0n;
     if (isUdp && (flags & privateFeatures.udp) === 0n) {
       const why = 'takes no data over UDP; a millrace relay does, with --udp-port';
       throw new MillraceError('MR_ERR_CLIENT_UNSUPPORTED', { peer, minor, why });
     }
-    return { control, data, minor, clearAllowed: (flags & configurationFlags.clearAllowed) !== 0n };
+    if (options.via !== undefined) {
+      if ((flags & privateFeatures.hops) === 0n) {
+        const why = 'passes no sessions on; a millrace relay does, with --allow-hops';
+        throw new MillraceError('MR_ERR_CLIENT_UNSUPPORTED', { peer, minor, why });
+      }
+      await control.ask('forwardTo', { uri: options.via });
+    }
+    const has = (flag: bigint) => (flags & flag) !== 0n;
+    const clearAllowed = has(configurationFlags.clearAllowed);
+    return { control, data, minor, clearAllowed, isMillrace: has(privateFeatures.forwarding) };
   } catch (error) {
     control.fail(error as MillraceError);
     data.fail(error as MillraceError);
@@ -64,11 +73,13 @@ export async function connectRelay(
   }
 }
 
-/** What the relay says of itself; `isPrivate`: also what it can do for another millrace program. */
-async function configuration(control: ControlChannel, isPrivate: boolean): Promise<bigint> {
-  const queryFlags = isPrivate ? privateQuery : 0n;
-  const { ret, flags } = await control.ask('getConfiguration', { queryFlags }, { anyRet: true });
-  return ret === relayRet.ok ? flags : 0n;
+/** What the relay says of itself, and what it can do for another millrace program: LTTng's refuse to say the latter. */
+async function configuration(control: ControlChannel): Promise<bigint> {
+  for (const queryFlags of [privateQuery, 0n]) {
+    const { ret, flags } = await control.ask('getConfiguration', { queryFlags }, { anyRet: true });
+    if (ret === relayRet.ok) return flags;
+  }
+  return 0n;
 }
 
 async function openBoth(

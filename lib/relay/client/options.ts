@@ -10,6 +10,8 @@ export interface RelaySinkOptions {
   data: Address & { transport?: 'tcp' | 'udp' };
   /** Over UDP: bytes of one datagram on the link, headers of IP and UDP among them; default `limits.mtuBytes`. */
   mtuBytes?: number;
+  /** Address that the relay is asked to pass every session on to; it must allow hops. */
+  via?: string | undefined;
   /** Highest minor to speak, 1 to 15; a session is never sent with a higher one than its source has. */
   minor?: number;
   /** Another name, host or live timer for each session, just before it is opened. */

@@ -15,6 +15,7 @@ export const createSession: Handler<'createSession', CommandContext> = {
     if (context.session !== undefined) throw refused('this connection has one already');
     relay.lastSession += 1;
     const open = sessionOf(relay.lastSession, context.minor, request);
+    if (context.route !== undefined) relay.forwarder?.route(open.session, context.route);
     try {
       relay.store.accept(open);
     } catch (error) {
@@ -25,7 +26,7 @@ export const createSession: Handler<'createSession', CommandContext> = {
       relay.store.accept({ kind: 'sessionEnd', session: open.session, outcome: 'abort' });
       throw refused(`trace chunk ${chunk} is unknown`);
     }
-    const path = relay.store.session(open.session)?.path.join('/') ?? '';
+    const path = relay.store.session(open.session)?.shownPath ?? '';
     const inFlightMs = relay.limits.inFlightSeconds * 1000;
     const session = new RelaySession(open, context, relay.store, inFlightMs, (ended) =>
       relay.sessionEnded(ended),

@@ -7,7 +7,11 @@ export const getConfiguration: Handler<'getConfiguration', CommandContext> = {
   handle({ relay }, { queryFlags }) {
     if (queryFlags !== 0n && queryFlags !== privateQuery) return { ret: relayRet.invalidProtocol, flags: 0n };
     let flags = relay.options.disallowClear ? 0n : configurationFlags.clearAllowed;
-    if (queryFlags === privateQuery && relay.udp !== undefined) flags |= privateFeatures.udp;
+    if (queryFlags === privateQuery) {
+      flags |= privateFeatures.forwarding;
+      if (relay.udp !== undefined) flags |= privateFeatures.udp;
+      if (relay.options.allowHops === true) flags |= privateFeatures.hops;
+    }
     return { ret: relayRet.ok, flags };
   },
 };

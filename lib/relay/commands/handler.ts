@@ -11,6 +11,8 @@ export interface CommandContext {
   readonly address: string;
   /** Minor that both sides use: the smaller of the producer's and ours; 0 before VERSION. */
   minor: number;
+  /** Where its session goes on to; undefined: nowhere but where all do. */
+  route: string | undefined;
   /** The connection's session, undefined before CREATE_SESSION. */
   session: RelaySession | undefined;
 }

@@ -4,6 +4,7 @@ import { addStream } from './add-stream.ts';
 import { closeStream } from './close-stream.ts';
 import { createSession } from './create-session.ts';
 import { beginDataPending, dataPending, endDataPending, quiescentControl } from './data-pending.ts';
+import { forwardTo, lastStored, packetLost } from './forwarding.ts';
 import { getConfiguration } from './get-configuration.ts';
 import type { Handler } from './handler.ts';
 import { resetMetadata } from './reset-metadata.ts';
@@ -35,4 +36,7 @@ export const handlers = {
   startData,
   udpOpen,
   udpSent,
+  lastStored,
+  packetLost,
+  forwardTo,
 } satisfies { [N in Exclude<CommandName, 'sendMetadata'>]: Handler<N, never> };

@@ -1,4 +1,6 @@
 /** Trace chunks: opened, closed, asked about; and streams that leave them. Source: relay-protocol, "Trace chunks". */
+
+import { shownPath } from '../../disk/trace-store.ts';
 import { type ErrorCode, MillraceError, relayRet } from '../../errors.ts';
 import type { ChunkDone } from '../../stage/frames.ts';
 import type { Handler } from './handler.ts';
@@ -54,7 +56,7 @@ export const closeTraceChunk: Handler<'closeTraceChunk'> = {
         why: 'clearing is not allowed',
       });
     relay.store.accept({ kind: 'chunkDone', session: session.id, chunk: chunkId, closeTimeS, action });
-    return { ret: relayRet.ok, path: relay.store.session(session.id)?.closedPath ?? '' };
+    return { ret: relayRet.ok, path: shownPath(relay.store.session(session.id)?.closedPath ?? '') };
   },
   refuse: ({ code, ret }) =>
     ret === undefined

@@ -11,6 +11,7 @@ import type { FrameBatch } from '../../stage/batch.ts';
 import type { Frame } from '../../stage/frames.ts';
 import type { Slab } from '../../stage/slab.ts';
 import { tell } from '../../telemetry.ts';
+import { parseRoute } from '../client/route.ts';
 import type { ForwardOptions, ForwardStatus, ForwardTarget } from './options.ts';
 import { Shipper } from './shipper.ts';
 
@@ -32,6 +33,8 @@ export class Forwarder {
   readonly #bySession = new Map<number, Way[]>();
   /** Sets apart the spools of this process from those of others before it. */
   readonly #run = Date.now();
+  /** Where sessions go on to that named a way themselves. */
+  readonly #routes = new Map<number, ForwardTarget>();
   #droppedPackets = 0;
   #thinning = false;
 
@@ -49,12 +52,12 @@ export class Forwarder {
       // there never was one
     }
     for (const name of names) {
-      const [, , , at] = spoolName.exec(name) ?? [];
-      const target = at === undefined ? undefined : targets[Number(at)];
+      if (!spoolName.test(name)) continue;
       const directory = `${spoolPath}/${name}`;
-      if (target === undefined) continue;
       try {
         const spool = Spool.open(directory);
+        const { uri } = spool.note;
+        const target = targets.find((each) => each.uri === uri) ?? targetOf(String(uri));
         tell(
           'info',
           'forward:recovered',
@@ -188,17 +191,21 @@ export class Forwarder {
   }
 
   #open(session: number): void {
-    const { targets, spoolPath } = this.#options;
+    const { spoolPath } = this.#options;
+    const route = this.#routes.get(session);
+    const targets = route === undefined ? this.#options.targets : [route];
     this.#bySession.set(
       session,
       targets.map((target, at) =>
-        this.#ship(
-          session,
-          Spool.create(`${spoolPath}/${this.#run}-${session}-${at}`, segmentBytesOf(this.#options)),
-          target,
-        ),
+        this.#ship(session, this.#created(`${spoolPath}/${this.#run}-${session}-${at}`, target), target),
       ),
     );
+  }
+
+  #created(directory: string, { uri }: ForwardTarget): Spool {
+    const spool = Spool.create(directory, segmentBytesOf(this.#options));
+    spool.noted({ uri });
+    return spool;
   }
 
   #ship(session: number, spool: Spool, target: ForwardTarget): Way {
@@ -212,6 +219,21 @@ export class Forwarder {
   #end(session: number): void {
     for (const { spool } of this.#bySession.get(session) ?? []) spool.end();
     this.#bySession.delete(session);
+    this.#routes.delete(session);
+  }
+
+  /** Throws MR_ERR_NETWORK_URI for what is no way to a relay. */
+  checkRoute(uri: string): void {
+    parseRoute(uri);
+  }
+
+  /** A session that is about to open goes there, and nowhere else. */
+  route(session: number, uri: string): void {
+    this.#routes.set(session, targetOf(uri));
+  }
+
+  hasRoute(session: number): boolean {
+    return this.#routes.has(session);
   }
 
   /** Waits, at most so long, until the next relays have everything; what is left stays in the spools. */
@@ -235,4 +257,10 @@ function segmentBytesOf({ spoolSizeBytes }: ForwardOptions): number {
 
 function bytesOf(frames: readonly Frame[]): number {
   return frames.reduce((sum, frame) => (frame.kind === 'data' ? sum + frame.end - frame.start : sum), 0);
+}
+
+/** A relay by its address. Throws MR_ERR_NETWORK_URI. */
+export function targetOf(uri: string): ForwardTarget {
+  const { path, ...route } = parseRoute(uri);
+  return path === '' ? route : { ...route, rename: (open) => ({ ...open, basePath: path }) };
 }

@@ -1,6 +1,9 @@
 /** What a forwarder is told, and what it tells. */
 import type { RelaySinkOptions } from '../client/options.ts';
 
+/** Bytes that spools may take where nothing else is said: 1 GiB. */
+export const usualSpoolBytes = 1_073_741_824;
+
 /** A relay that gets everything. */
 export interface ForwardTarget extends RelaySinkOptions {
   /** The address as it was given, for people. */
@@ -20,6 +23,12 @@ export interface ForwardOptions {
   whenFull: 'push-back' | 'drop-oldest';
   /** Keep nothing here of what the next relays have. */
   noStore: boolean;
+}
+
+/** Options of a relay below `outputPath` that forwards to nobody, but for who names a way. */
+export function defaultForward(outputPath: string): ForwardOptions {
+  const spoolPath = `${outputPath}/.millrace/spool`;
+  return { targets: [], spoolPath, spoolSizeBytes: usualSpoolBytes, whenFull: 'push-back', noStore: false };
 }
 
 export interface ForwardStatus {

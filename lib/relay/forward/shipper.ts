@@ -4,6 +4,7 @@
  * an outage it begins anew; what has been sent and not acknowledged may then lie there twice, which is told.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { isAfter } from '../../disk/ledger.ts';
 import type { Spool } from '../../disk/spool.ts';
 import { readSpool, type SpoolPart } from '../../disk/spool-reader.ts';
 import { MillraceError, why } from '../../errors.ts';
@@ -14,6 +15,7 @@ import { tell } from '../../telemetry.ts';
 import type { RelaySink } from '../client/options.ts';
 import { relaySink } from '../client/relay-sink.ts';
 import type { ForwardTarget, ShipperStatus } from './options.ts';
+import { type StoredThere, storedThere } from './stored-there.ts';
 
 const firstRetryMs = 100;
 const mostRetryMs = 5000;
@@ -110,6 +112,7 @@ export class Shipper {
     this.#unsure.clear();
     let isOpen = false;
     const standing = new Standing();
+    const stored = await this.#storedThere();
     let sink: RelaySink | undefined;
     let sent = from;
     let writing = false;
@@ -161,10 +164,10 @@ export class Shipper {
         const to = sink ?? (await open());
         this.#state = 'sending';
         const first = part.firstFrame + part.frames.length - own.length;
-        for (const [at, frame] of own.entries()) this.#note(frame, part, standing, first + at);
+        for (const [at, frame] of own.entries()) this.#note(frame, part, standing, first + at, stored);
         writing = true;
         // Beacons of ours are for readers of a store.
-        const frames = own.filter(({ kind }) => kind !== 'sync');
+        const frames = own.filter((frame) => frame.kind !== 'sync' && !isStored(frame, stored));
         await write(to, { slab: part.slab?.retain(), frames });
         writing = false;
         opened(to);
@@ -191,10 +194,19 @@ export class Shipper {
     }
   }
 
+  /** What the relay has of packets that it has not acknowledged, after an outage; nothing where it cannot say. */
+  async #storedThere(): Promise<StoredThere> {
+    const { outputPath } = this.#spool.note;
+    if (typeof outputPath !== 'string' || outputPath === '') return new Map();
+    const stored = await storedThere(this.#spool, this.#options, outputPath, this.#stop.signal);
+    if (stored !== undefined) this.#doubled = '';
+    return stored ?? new Map();
+  }
+
   /** Takes note of what is sent, before it is: whether it arrives is not known until it is acknowledged. */
-  #note(frame: Frame, { slab }: SpoolPart, standing: Standing, at: number): void {
+  #note(frame: Frame, { slab }: SpoolPart, standing: Standing, at: number, stored: StoredThere): void {
     standing.take(frame, slab, at);
-    if (frame.kind !== 'data' || !frame.last) return;
+    if (frame.kind !== 'data' || !frame.last || isStored(frame, stored)) return;
     const { netSeqNum: last, stream } = frame;
     const first = this.#unsure.get(stream)?.first ?? last;
     this.#unsure.set(stream, { name: standing.nameOf(stream), first, last });
@@ -239,6 +251,13 @@ function passBefore(
   const before = opening ? frames.length : Math.min(frames.length, Math.max(0, from - firstFrame));
   for (const frame of frames.slice(0, before)) standing.take(frame, slab);
   return frames.slice(before);
+}
+
+/** A packet, or a half of one, that the relay has already. */
+function isStored(frame: Frame, stored: StoredThere): boolean {
+  if (frame.kind !== 'data' && frame.kind !== 'index' && frame.kind !== 'lost') return false;
+  const last = stored.get(frame.stream);
+  return last !== undefined && !isAfter(frame.netSeqNum, last);
 }
 
 function rangesOf(unsure: ReadonlyMap<number, { name: string; first: bigint; last: bigint }>): string {

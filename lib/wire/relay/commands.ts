@@ -6,6 +6,7 @@ import type { Struct, Value } from '../../schema/index.ts';
 import { always, type Superset, type Versions } from '../versions.ts';
 import * as chunk from './chunk.ts';
 import * as datagram from './datagram.ts';
+import * as forwarding from './forwarding.ts';
 import * as metadata from './metadata.ts';
 import * as pending from './pending.ts';
 import { genericReply } from './reply.ts';
@@ -149,6 +150,15 @@ const rows = {
     request: always(datagram.udpSent),
     reply: always(datagram.udpSentReply),
   },
+  lastStored: {
+    ...fromMillrace,
+    needs: 'nothing',
+    code: 0x4d52_0011,
+    request: always(forwarding.lastStored),
+    reply: always(forwarding.lastStoredReply),
+  },
+  packetLost: { ...fromMillrace, code: 0x4d52_0012, request: always(forwarding.packetLost) },
+  forwardTo: { ...fromMillrace, needs: 'nothing', code: 0x4d52_0013, request: always(forwarding.forwardTo) },
 } as const satisfies Record<string, Row>;
 
 type Rows = typeof rows;

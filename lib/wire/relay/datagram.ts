@@ -10,7 +10,7 @@ import { list, rest, struct, u32, u64 } from '../../schema/index.ts';
 export const privateQuery = 1n << 63n;
 
 /** What a relay that was asked so can do, in the flags of its reply. */
-export const privateFeatures = { udp: 1n << 62n } as const;
+export const privateFeatures = { udp: 1n << 62n, forwarding: 1n << 61n, hops: 1n << 60n } as const;
 
 /** UDP_OPEN: the session's packets will come as datagrams. */
 export const udpOpen = struct('udpOpen', []);

@@ -1,7 +1,12 @@
 /** A relay that forwards: the next one gets what the producer sent, byte for byte, whatever happens in between. */
+import { Spool } from '../../../lib/disk/spool.ts';
+import { relaySink } from '../../../lib/relay/client/relay-sink.ts';
+import { parseRoute } from '../../../lib/relay/client/route.ts';
 import { pattern } from '../../helpers/bytes.ts';
 import { temporaryDirectory } from '../../helpers/disk.ts';
 import { forwardTo, linked } from '../../helpers/forward.ts';
+import { FrameScript, packet, part, text } from '../../helpers/frame-script.ts';
+import * as f from '../../helpers/frames.ts';
 import { GoodSession } from '../../helpers/good-session.ts';
 import { Producer, ustPath } from '../../helpers/producer.ts';
 import { TestRelay, until } from '../../helpers/relay.ts';
@@ -111,29 +116,157 @@ test('while the next relay is away the producer notices nothing; it gets everyth
   );
 });
 
-test('a link that breaks in the middle costs no packet: it goes on under a name that says so', async (t) => {
+/** What all directories of a session hold of a stream, in their order: packets with a record, and metadata. */
+function whole(relay: TestRelay, name: string): Buffer {
+  const files = relay.tree();
+  const paths = Object.keys(files).filter((path) => path.endsWith(`/${name}`));
+  const packets = paths
+    .toSorted((a, b) => a.localeCompare(b))
+    .flatMap((path) => {
+      const bytes = files[path] as Buffer;
+      const index = files[path.replace(/\/([^/]+)$/, '/index/$1.idx')];
+      if (name === 'metadata') return [bytes];
+      const records = ((index?.length ?? 16) - 16) / 72;
+      return Array.from({ length: records }, (_, n) => {
+        const offset = Number(index?.readBigUInt64BE(16 + n * 72));
+        return bytes.subarray(offset, offset + Number(index?.readBigUInt64BE(24 + n * 72)) / 8);
+      });
+    });
+  return Buffer.concat(packets);
+}
+
+test('a link that breaks in the middle: towards millrace no packet is lost or stored twice', async (t) => {
   const next = await TestRelay.start(t);
   const links = await linked(t, next);
   const relay = await TestRelay.start(t, { forward: forwardTo(temporaryDirectory(t), [links.ends]) });
   const session = await GoodSession.open(t, relay);
-  await session.packets(10);
-  await until(
-    () => (relay.status().forward?.ways[0]?.acknowledged ?? 0) > 20,
-    () => 'nothing acknowledged',
-  );
-  for (const link of links.all) link.cut();
-  await session.packets(10);
+  for (let cut = 0; cut < 4; cut += 1) {
+    await session.packets(25);
+    for (const link of links.all) link.cut();
+    await session.packets(3);
+  }
   await session.finish();
   await relay.empty();
   await through(relay);
   await next.empty();
-  const files = next.tree();
-  const parts = Object.keys(files).filter((path) => path.endsWith('/c_0'));
-  t.deepEqual(
-    parts.map((path) => path.split('/')[1]).toSorted((a = '', b = '') => a.localeCompare(b)),
-    [`good-${r.creationDate}`, `good-resumed-1-${r.creationDate}`],
+  const directories = new Set(Object.keys(next.tree()).map((path) => path.split('/')[1]));
+  t.true(
+    directories.size > 1 && directories.has(`good-resumed-1-${r.creationDate}`),
+    [...directories].join(', '),
   );
-  t.truthy(relay.complaints().find(({ event }) => event === 'forward:resumed'));
+  for (const name of ['c_0', 'c_1']) t.true(whole(next, name).equals(whole(relay, name)), name);
+  t.regex(
+    relay.complaints().find(({ event }) => event === 'forward:resumed')?.text ?? '',
+    /no packet is there twice/,
+  );
+});
+
+test('packets that a full spool dropped are counted, and are index records with offset -1 at the next relay', async (t) => {
+  const next = await TestRelay.start(t);
+  const links = await linked(t, next);
+  for (const link of links.all) link.isDown = true;
+  const given = { spoolSizeBytes: 400_000, whenFull: 'drop-oldest' } as const;
+  const relay = await TestRelay.start(t, { forward: forwardTo(temporaryDirectory(t), [links.ends], given) });
+  const producer = await Producer.open(t, relay);
+  const stream = await producer.addStream('c_0');
+  for (let n = 0; n < 40; n += 1) await producer.packet(stream, BigInt(n), pattern(50_000, n));
+  await producer.stored(stream, 39n);
+  for (const link of links.all) link.isDown = false;
+  await producer.finish([[stream, 39n]]);
+  await relay.empty();
+  const dropped = relay.status().forward?.droppedPackets ?? 0;
+  t.true(dropped > 0 && dropped < 40, `${dropped} dropped`);
+  await through(relay);
+  await next.empty();
+  const files = next.tree();
+  const directory = `${producer.outputPath}/${ustPath}`;
+  const index = files[`${directory}/index/c_0.idx`] as Buffer;
+  const offsets = Array.from({ length: 40 }, (_, n) => index.readBigUInt64BE(16 + n * 72));
+  t.is(index.length, 16 + 40 * 72, 'every packet has a record');
+  t.is(offsets.filter((offset) => offset === 0xffff_ffff_ffff_ffffn).length, dropped);
+  t.is(files[`${directory}/c_0`]?.length, (40 - dropped) * 50_000);
+});
+
+test('--no-store: everything goes on, nothing stays', async (t) => {
+  const next = await TestRelay.start(t);
+  const forward = forwardTo(temporaryDirectory(t), [next], { noStore: true });
+  const relay = await TestRelay.start(t, { forward });
+  const session = await GoodSession.open(t, relay);
+  await session.packets(20);
+  await session.finish();
+  await relay.empty();
+  await through(relay);
+  await next.empty();
+  session.verify(next);
+  t.deepEqual(
+    Object.keys(relay.tree()).filter((path) => /c_0|metadata/.test(path)),
+    [],
+  );
+});
+
+test('what a forwarder that died has spooled is brought on by the next one', async (t) => {
+  const next = await TestRelay.start(t);
+  const links = await linked(t, next);
+  for (const link of links.all) link.isDown = true;
+  const spoolPath = temporaryDirectory(t);
+  const spool = Spool.create(`${spoolPath}/1-1-0`);
+  spool.noted({ uri: 'target 0' });
+  const script = new FrameScript()
+    .batch(
+      f.sessionOpen({ hostname: 'vm' }),
+      f.chunkOpen(),
+      f.streamOpen(),
+      f.streamOpen({ stream: 9, channelName: 'metadata' }),
+    )
+    .batch(
+      text('m'),
+      ...packet(1, 0n, pattern(100)),
+      ...packet(1, 1n, pattern(200, 1)),
+      part(1, 2n, pattern(300), 0, 10),
+    );
+  for (const batch of script.batches) spool.append(batch);
+  await until(
+    () => spool.isWritten(1) && script.pool.inUse === 0,
+    () => 'not written',
+  );
+  const relay = await TestRelay.start(t, { forward: forwardTo(spoolPath, [links.ends]) });
+  for (const link of links.all) link.isDown = false;
+  await through(relay);
+  await next.empty();
+  t.deepEqual(whole(next, 'ch_0'), Buffer.concat([pattern(100), pattern(200, 1)]));
+  t.deepEqual(whole(next, 'metadata'), Buffer.from('m'));
+});
+
+test('a hop passes a session on to where the consumer says, if it is allowed to', async (t) => {
+  const end = await TestRelay.start(t);
+  const second = await TestRelay.start(t, { allowHops: true });
+  const first = await TestRelay.start(t, { allowHops: true });
+  const url = ({ control, data }: TestRelay) => `net://127.0.0.1:${control.port}:${data.port}`;
+  const script = () =>
+    new FrameScript()
+      .batch(
+        f.sessionOpen({ hostname: 'vm' }),
+        f.chunkOpen(),
+        f.streamOpen(),
+        f.streamOpen({ stream: 9, channelName: 'metadata' }),
+      )
+      .batch(text('m'), ...packet(1, 0n, pattern(100)), f.streamEnd(undefined, 9), f.streamEnd(0n))
+      .batch({ ...f.chunkDone(), action: 'none' }, f.sessionEnd());
+  const { control, data, via } = parseRoute(`${url(first)},${url(second)},${url(end)}/sub`);
+  t.deepEqual(await script().into(relaySink({ control, data, via })), { kind: 'end' });
+  await until(
+    () => [first, second].every((hop) => hop.status().forward?.ways.length === 0),
+    () => 'on its way',
+  );
+  await end.empty();
+  t.deepEqual(end.tree()['vm/sub/ust/uid/0/64-bit/ch_0'], pattern(100));
+  for (const hop of [first, second]) t.false(Object.keys(hop.tree()).some((path) => path.endsWith('ch_0')));
+
+  const closed = parseRoute(`${url(end)},${url(first)}`);
+  const refused = await script().into(
+    relaySink({ control: closed.control, data: closed.data, via: closed.via }),
+  );
+  t.like(refused, { kind: 'error', error: { code: 'MR_ERR_CLIENT_UNSUPPORTED' } });
 });
 
 test('with a full spool the producer is held back, and goes on when there is room', async (t) => {
