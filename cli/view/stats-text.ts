@@ -50,12 +50,12 @@ function table(
   right: readonly number[],
 ): string {
   const all = [heads, ...rows];
-  const widths = heads.map((_, i) => Math.max(...all.map((row) => [...(row[i] ?? '')].length)));
+  const widths = heads.map((_, i) => Math.max(...all.map((row) => Array.from(row[i] ?? '').length)));
   return all
     .map((row) =>
       row
         .map((cell, i) => {
-          const pad = ' '.repeat((widths[i] as number) - [...cell].length);
+          const pad = ' '.repeat((widths[i] as number) - Array.from(cell).length);
           return right.includes(i) ? pad + cell : cell + pad;
         })
         .join('  ')

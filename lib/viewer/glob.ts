@@ -5,8 +5,8 @@ type Step = 'star' | ((char: string) => boolean);
 
 /** `*`: any characters; `?`: any one; `[abc]`, `[a-c]`, `[!a]`: one of them, or none of them. All of the text must match. */
 export function globOf(pattern: string): (text: string) => boolean {
-  const steps = stepsOf([...pattern]);
-  return (text) => matches(steps, [...text]);
+  const steps = stepsOf(Array.from(pattern));
+  return (text) => matches(steps, Array.from(text));
 }
 
 function stepsOf(chars: readonly string[]): Step[] {

@@ -25,7 +25,7 @@ function jsonOf(field: Field, value: FieldValue): unknown {
     }
     case 'float':
       // JSON has no -0 that would come back as one.
-      return Number.isFinite(value) ? (value as number) + 0 : String(value);
+      return Number.isFinite(value) ? (value as number) + 0 : `${value as number}`;
     case 'struct':
       return Object.fromEntries(
         field.members.map((member) => [member.name, jsonOf(member, (value as FieldStruct)[member.name])]),
@@ -37,7 +37,7 @@ function jsonOf(field: Field, value: FieldValue): unknown {
     case 'optional':
       return value === undefined ? null : jsonOf(field.field, value);
     default:
-      return [...(value as string)].map((char) => (/\p{Surrogate}/u.test(char) ? '\ufffd' : char)).join('');
+      return Array.from(value as string, (char) => (/\p{Surrogate}/u.test(char) ? '\ufffd' : char)).join('');
   }
 }
 
