@@ -149,8 +149,9 @@ export class FollowSession {
       const traceClass = await trace.traceClass();
       if (traceClass === undefined) continue;
       const { root, names } = this.#context;
-      const { mtimeMs } = await stat(join(trace.directory, 'metadata'));
-      const writtenS = BigInt(Math.floor(mtimeMs / 1000));
+      // It may be moved in this moment.
+      const named = await stat(join(trace.directory, 'metadata')).catch(() => undefined);
+      const writtenS = BigInt(Math.floor((named?.mtimeMs ?? Date.now()) / 1000));
       const { session } = this.#frames;
       const facts = sessionFacts(session, join(root, this.#path), traceClass, writtenS, names);
       this.#frames.open(facts);
