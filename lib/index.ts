@@ -24,7 +24,7 @@ export {
 } from './network/control-socket.ts';
 export { type HealthServer, type HealthSocketOptions, serveHealth } from './network/health-socket.ts';
 export { inheritedSockets } from './network/inherited.ts';
-export { parseHops, type RelayTarget, relayTarget } from './network/relay-target.ts';
+export { parseHops, type RelayTarget, relayTarget, splitEndpoints } from './network/relay-target.ts';
 export { parseLiveUri, parseUri, type Uri } from './network/uri.ts';
 export type { NbdUri } from './network/uri-nbd.ts';
 export { defaultPorts, UriText } from './network/uri-parts.ts';

@@ -24,6 +24,9 @@ export interface PipeOptions
   sessions?: readonly string[];
   /** Patterns of channel names, or of `PATH/NAME`, for data streams; absent or none: all. */
   streams?: readonly string[];
+  /** Only packets in which something may have happened from then on, until then; nanoseconds since 1970. */
+  beginNs?: bigint;
+  endNs?: bigint;
 }
 
 /** How a pipe went. */
@@ -72,6 +75,7 @@ export async function openPipe(options: PipeOptions): Promise<RunningPipe> {
     { name: 'gate', stream: end.stage },
     ...source.stages.slice(1),
     ...filters(options),
+    ...(await spanOf(options)),
     { name: 'meter', stream: counting },
     sink,
   ]);
@@ -102,4 +106,13 @@ function filters({ sessions = [], streams = [] }: PipeOptions): NamedStage[] {
     stream: ({ path, channelName }) => stream(channelName) || stream(`${path}/${channelName}`),
   });
   return [{ name: 'select', stream: stage }];
+}
+
+/** Judging packets by time needs their clocks, and the room that reads metadata. */
+async function spanOf({ beginNs, endNs }: PipeOptions): Promise<NamedStage[]> {
+  if (beginNs === undefined && endNs === undefined) return [];
+  const { timeRange } = await import('./stage/time-range.ts');
+  const { clockOf } = await import('./pipe/clock.ts');
+  const span = { ...(beginNs !== undefined && { beginNs }), ...(endNs !== undefined && { endNs }) };
+  return [{ name: 'time', stream: timeRange({ ...span, clockOf }) }];
 }

@@ -1,5 +1,6 @@
 import {
   loadPipe,
+  type Moment,
   type PipeReport,
   pairs,
   parseUri,
@@ -7,6 +8,7 @@ import {
   serveControl,
   sinkKinds,
   sourceKinds,
+  splitEndpoints,
 } from '../../lib/index.ts';
 import { helpOption, jsonOption, section } from '../common-options.ts';
 import type { Command, Context } from '../context.ts';
@@ -16,6 +18,7 @@ import { applyOption, type Option, parseOptions } from '../options.ts';
 import { bytesText, showProgress } from '../progress.ts';
 import { watchSignals } from '../relay/stop-signals.ts';
 import { usageError } from '../usage.ts';
+import { parseTimeBound, rangeOf, type TimeBound } from '../view/time-bounds.ts';
 
 interface PipeSettings {
   help: boolean;
@@ -24,6 +27,9 @@ interface PipeSettings {
   follow: boolean;
   sessions: string[];
   streams: string[];
+  begin: TimeBound | undefined;
+  end: TimeBound | undefined;
+  gmt: boolean;
   control: string | undefined;
 }
 
@@ -42,6 +48,34 @@ const optionTable: readonly Option<PipeSettings>[] = [
     section,
     help: 'Only data streams of this name, such as channel0_*, or PATH/NAME. Metadata goes along. Repeatable.',
     set: (settings, value) => void settings.streams.push(value),
+  },
+  {
+    name: 'begin',
+    short: 'b',
+    argument: 'TIME',
+    section,
+    help: 'Leave out packets that end before TIME: YYYY-MM-DD [hh:mm[:ss[.n]]], or seconds[.n] since 1970.',
+    set: (settings, value) => {
+      settings.begin = dayBound(value);
+    },
+  },
+  {
+    name: 'end',
+    short: 'e',
+    argument: 'TIME',
+    section,
+    help: 'Leave out packets that begin after TIME.',
+    set: (settings, value) => {
+      settings.end = dayBound(value);
+    },
+  },
+  {
+    name: 'gmt',
+    section,
+    help: 'Dates are in UTC, not in local time.',
+    set: (settings, on) => {
+      settings.gmt = on;
+    },
   },
   {
     name: 'strict',
@@ -71,6 +105,17 @@ const optionTable: readonly Option<PipeSettings>[] = [
   jsonOption('Print what passed as one JSON object, on standard error where frames go to standard output.'),
   helpOption(),
 ];
+
+/** A time that needs no trace to be understood. */
+function dayBound(text: string): TimeBound {
+  const bound = parseTimeBound(text);
+  if (bound.kind === 'ofDay') throw usageError(`"${text}" is a time of which day?`);
+  return bound;
+}
+
+function nanosecondsOf(moment: Moment | undefined): bigint | undefined {
+  return moment && BigInt(moment.seconds) * 1_000_000_000n + BigInt(moment.nanos);
+}
 
 /** Carries frames from one address to another. */
 export const pipe: Command = {
@@ -106,6 +151,9 @@ async function run(context: Context): Promise<number> {
     follow: false,
     sessions: [],
     streams: [],
+    begin: undefined,
+    end: undefined,
+    gmt: false,
     control: undefined,
   };
   const { given, operands } = parseOptions(optionTable, context.argv);
@@ -117,13 +165,24 @@ async function run(context: Context): Promise<number> {
   const [source, sink, ...more] = operands;
   if (source === undefined || sink === undefined || more.length > 0)
     throw usageError('a SOURCE and a SINK are needed');
-  const [from, to] = [parseUri(source), parseUri(sink)];
+  const [from, to] = [parseUri(source), parseUri(splitEndpoints(sink)[0] ?? '')];
   if (isDiskCopy(from, to)) return await copyDisks(context, from, to, settings.json);
   const { openPipe } = await loadPipe();
-  const { sessions, streams, strict, follow } = settings;
-  const { stdout } = context;
-  const stdin = () => context.stdin();
-  const running = await openPipe({ source, sink, sessions, streams, strict, follow, stdin, stdout });
+  const { sessions, streams, strict, follow, begin, end, gmt } = settings;
+  const span = rangeOf(begin, end, gmt, undefined);
+  const [beginNs, endNs] = [nanosecondsOf(span.begin), nanosecondsOf(span.end)];
+  const running = await openPipe({
+    source,
+    sink,
+    sessions,
+    streams,
+    strict,
+    follow,
+    stdin: () => context.stdin(),
+    stdout: context.stdout,
+    ...(beginNs !== undefined && { beginNs }),
+    ...(endNs !== undefined && { endNs }),
+  });
   const report = await watched(context, running, settings.control);
   const out = sink === '-' ? context.stderr : context.stdout;
   if (settings.json) out.write(`${asJson(report)}\n`);

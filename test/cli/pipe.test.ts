@@ -118,6 +118,8 @@ test('pipe: only the sessions and streams that are asked for pass', async (t) =>
   t.like(await run('--session', 's?'), { sessions: 1, packets: 3 });
   t.like(await run('--session', 'host/s1', '--stream', '*/ch_0'), { sessions: 1, streams: 2, packets: 3 });
   t.like(await run('--stream', 'other*'), { sessions: 1, streams: 1, packets: 0 });
+  // the metadata of this capture is none, so there is no clock, and no packet can be judged
+  t.like(await run('--begin', '2020-01-01'), { packets: 3 });
   t.like(await run('--session', 'other'), { sessions: 0, packets: 0 });
 });
 
@@ -128,6 +130,8 @@ test('pipe: wrong usage is status 2 with a reason, and the help lists the pairs'
     t.regex(context.words('stderr'), message);
   };
   await refused(/SOURCE and a SINK/, '-');
+  await refused(/of which day/, '-', '-', '--begin', '12:30');
+  await refused(/ends before it begins/, '-', '-', '--begin', '20', '--end', '10');
   await refused(/unknown protocol.*character 1/, 'http://x', '-');
   await refused(/live:\/\/h\/host\/a\/b cannot be piped|no sink/, '-', 'live://h/host/a/b');
   const context = fakeContext(t, ['pipe', '--help']);
@@ -154,6 +158,25 @@ test('pipe: a directory with a trace of LTTng passes whole', async (t) => {
   const wrong = fakeContext(t, ['pipe', log, `capture:${to}`]);
   t.is(await main(wrong), 2);
   t.regex(wrong.words('stderr'), /it is a frame log: capture:/);
+});
+
+test('pipe: packets of a span of time are those in which something may have happened then', async (t) => {
+  const oracle = fileURLToPath(new URL('../../../fixtures/relay/two-channels/oracle', import.meta.url));
+  const passed = async (...options: string[]) => {
+    const to = join(temporary(t), 'b.mrlog');
+    const context = fakeContext(t, ['pipe', oracle, `capture:${to}`, '--json', '--gmt', ...options]);
+    t.is(await main(context), 0, context.words('stdout'));
+    return (JSON.parse(context.words('stdout')) as { packets: number }).packets;
+  };
+  const all = await passed();
+  t.true(all > 3, `${all}`);
+  t.is(await passed('--begin', '2026-11-20', '--end', '2026-11-21'), all);
+  t.is(await passed('--end', '2026-11-20'), 0);
+  t.is(await passed('--begin', '2026-11-21'), 0);
+  // as babeltrace2 prints them, the events of this session lie between 22:08:33.82015 and 22:08:33.82093
+  const first = await passed('--end', '2026-11-20 22:08:33.8205');
+  const second = await passed('--begin', '2026-11-20 22:08:33.8205');
+  t.true(first > 0 && second > 0 && first + second >= all, `${first} ${second} ${all}`);
 });
 
 test('pipe: a trace goes into a relay, over TCP or its packets over UDP, and back into a directory', async (t) => {
