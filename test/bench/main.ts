@@ -1,12 +1,14 @@
 /** Program: runs one bench by name. The benches compare millrace with its peers on this machine. */
 
 import { liveBench, usage as liveUsage } from './live.ts';
+import { migrationBench, usage as migrationUsage } from './migration.ts';
 import { nbdBench, usage as nbdUsage } from './nbd.ts';
 import { relayBench, usage as relayUsage } from './relay.ts';
 import { rotationBench, usage as rotationUsage } from './rotation.ts';
 
 const benches: Readonly<Record<string, { run: (argv: string[]) => Promise<void>; usage: string }>> = {
   nbd: { run: nbdBench, usage: nbdUsage },
+  migration: { run: migrationBench, usage: migrationUsage },
   relay: { run: relayBench, usage: relayUsage },
   live: { run: liveBench, usage: liveUsage },
   rotation: { run: rotationBench, usage: rotationUsage },

@@ -53,7 +53,6 @@ export class Attempt {
   readonly #options: AttemptOptions;
   readonly #copier: Copier;
   readonly speed = new SpeedWindow(performance.now());
-  #flushMs = 0;
 
   constructor(options: AttemptOptions) {
     this.#options = options;
@@ -79,20 +78,23 @@ export class Attempt {
     const { dirty } = transfer;
     let stuck = 0;
     let holding = 0;
+    let bytesPerSecond = 0;
     for (;;) {
       const startMs = performance.now();
       const before = dirty.dirtyBytes;
+      const sentBefore = transfer.sentBytes;
       if (transfer.front < dirty.sizeBytes) await this.#copyAll();
       else await this.#held(holding, () => this.#sweepChanged());
-      this.#flushMs = await this.#copier.flush();
+      await this.#copier.flush();
       await this.#copier.verify();
       const now = performance.now();
       const dirtyBytes = dirty.dirtyBytes;
       stuck = stuckPasses(stuck, dirtyBytes, before);
-      const overheadMs = this.#flushMs;
-      const bytesPerSecond = this.speed.bytesPerSecond(now);
+      const passBytes = transfer.sentBytes - sentBefore;
+      // what the pass took with all that belongs to it: the final one has the same to do
+      if (passBytes > 0) bytesPerSecond = (passBytes * 1000) / (now - startMs);
       const verdict = afterPass(
-        { dirtyBytes, beforeBytes: before, bytesPerSecond, overheadMs, stuckPasses: stuck },
+        { dirtyBytes, beforeBytes: before, bytesPerSecond, stuckPasses: stuck },
         pause,
       );
       this.#options.onPass({ pass: transfer.pass, dirtyBytes, verdict, seconds: (now - startMs) / 1000 });

@@ -107,13 +107,11 @@ export class Copier {
     return at;
   }
 
-  /** Makes durable there what was sent, where it offers that. Resolves with the milliseconds that it took. */
-  async flush(): Promise<number> {
-    const startMs = performance.now();
+  /** Makes durable there what was sent, where it offers that. */
+  async flush(): Promise<void> {
     const { links } = this.#options;
     // one covers all connections of a millrace listener, and there is one connection to everybody else
     if (links[0]?.has('sendFlush') === true) await links[0].flush();
-    return performance.now() - startMs;
   }
 
   /**

@@ -354,6 +354,7 @@ export class Mirror {
     this.#tell('info', 'done', `the disk has gone to ${where}`, {
       ...handedOver,
       servedAt,
+      sentBytes: run.transfer?.sentBytes,
       verifiedBytes: run.attempt?.totals.verifiedBytes,
       attempts: run.attempts,
     });

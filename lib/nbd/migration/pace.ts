@@ -90,9 +90,8 @@ export interface PassEnd {
   dirtyBytes: number;
   /** Dirty when the pass before it ended. */
   beforeBytes: number;
+  /** Of the pass, over all that it took: sending, a flush, comparing. */
   bytesPerSecond: number;
-  /** What the end costs beside sending: shutting clients out, a flush, a round trip. */
-  overheadMs: number;
   /** Passes in a row, with this one, that did not bring the dirty bytes down by a quarter. */
   stuckPasses: number;
 }
@@ -115,10 +114,9 @@ export const patientPasses = 3;
 export function finalPassMs({
   dirtyBytes,
   bytesPerSecond,
-  overheadMs,
-}: Omit<PassEnd, 'beforeBytes' | 'stuckPasses'>): number {
-  if (dirtyBytes === 0) return overheadMs;
-  return bytesPerSecond <= 0 ? Number.POSITIVE_INFINITY : overheadMs + (dirtyBytes * 1000) / bytesPerSecond;
+}: Pick<PassEnd, 'dirtyBytes' | 'bytesPerSecond'>): number {
+  if (dirtyBytes === 0) return 0;
+  return bytesPerSecond <= 0 ? Number.POSITIVE_INFINITY : (dirtyBytes * 1000) / bytesPerSecond;
 }
 
 /**
@@ -128,7 +126,7 @@ export function finalPassMs({
  */
 export function afterPass(end: PassEnd, { pauseMs, mostPauseMs }: PauseBounds): Verdict {
   const boundMs = Math.max(pauseMs, Math.min(mostPauseMs, pauseMs * 2 ** end.stuckPasses));
-  if (end.dirtyBytes === 0 || finalPassMs(end) <= boundMs) return 'final';
+  if (finalPassMs(end) <= boundMs) return 'final';
   return end.stuckPasses < patientPasses ? 'again' : 'hold';
 }
 

@@ -69,11 +69,11 @@ test('a limit may be set, changed and lifted at any time; an idle hour earns a s
 
 test('the final pass waits until it is short enough', (t) => {
   const bounds = { pauseMs: 100, mostPauseMs: 5000 };
-  const end = { beforeBytes: 100 * mib, bytesPerSecond: 100 * mib, overheadMs: 20, stuckPasses: 0 };
-  t.is(finalPassMs({ ...end, dirtyBytes: 8 * mib }), 100);
-  t.is(afterPass({ ...end, dirtyBytes: 8 * mib }, bounds), 'final');
-  t.is(afterPass({ ...end, dirtyBytes: 9 * mib }, bounds), 'again');
-  t.is(afterPass({ ...end, dirtyBytes: 0, overheadMs: 1000 }, bounds), 'final');
+  const end = { beforeBytes: 100 * mib, bytesPerSecond: 100 * mib, stuckPasses: 0 };
+  t.is(finalPassMs({ ...end, dirtyBytes: 10 * mib }), 100);
+  t.is(afterPass({ ...end, dirtyBytes: 10 * mib }, bounds), 'final');
+  t.is(afterPass({ ...end, dirtyBytes: 11 * mib }, bounds), 'again');
+  t.is(afterPass({ ...end, dirtyBytes: 0, bytesPerSecond: 0 }, bounds), 'final');
   t.is(afterPass({ ...end, dirtyBytes: 1, bytesPerSecond: 0 }, bounds), 'again');
 });
 
@@ -91,7 +91,6 @@ function simulate(writeRate: number, linkRate: number, bounds: { pauseMs: number
       dirtyBytes,
       beforeBytes: before,
       bytesPerSecond: linkRate,
-      overheadMs: 5,
       stuckPasses: stuck,
     };
     const verdict = afterPass(end, bounds);
