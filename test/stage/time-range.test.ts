@@ -88,7 +88,7 @@ test('time: an index may come before its data, far behind it, or between its par
     [40n, [4n]],
   ] as const) {
     const passed = await ranged({ beginNs }, [...opening(), ...mixed, ...ends(4n)]);
-    t.deepEqual(packetsOf(passed).sort(), [...kept]);
+    t.deepEqual(new Set(packetsOf(passed)), new Set(kept));
     t.deepEqual(numbers(passed, 'data').length, kept.length + (beginNs <= 20n ? 1 : 0));
     const { error } = await throughOrder([{ slab: looseSlab(Buffer.alloc(8)), frames: passed }]);
     t.is(error, undefined);
