@@ -111,6 +111,7 @@ test('a packet that came before its stream rotates to none stays, though it lies
   await closeChunk(producer, 0n);
   t.is(await exists(producer, 0n), 1, 'its index is missing');
   await producer.index(stream, 1n, 8);
+  await producer.stored(stream, 1n);
   t.is(await exists(producer, 0n), 0);
   await producer.vanish();
   await relay.empty();
