@@ -10,8 +10,10 @@ import type { StoredFile } from './stored-file.ts';
 export class StoredPackets extends Readers {
   /** Packets committed since the stream began. */
   count = 0;
-  /** The oldest file that a reader who comes now may begin with: of the current chunk. Undefined: there is none. */
+  /** The oldest file that a reader who comes now may begin with: of the current chunk, or the last one there was. */
   #first: StoredFile | undefined;
+  /** The stream has left its chunk, and has no file in another one yet. */
+  #hasLeft = false;
   /** The newest file, also when the stream has left its chunk: readers wait at its end for the next. */
   #last: StoredFile | undefined;
   readonly #cursors = new Set<PacketCursor>();
@@ -20,6 +22,8 @@ export class StoredPackets extends Readers {
   add(file: StoredFile): void {
     if (this.#last !== undefined) this.#last.next = file;
     this.#last = file;
+    if (this.#hasLeft) this.#first = file;
+    this.#hasLeft = false;
     this.#first ??= file;
     while (this.#first.vanished && this.#first.next !== undefined) this.#first = this.#first.next;
     for (const cursor of this.#cursors) cursor.added(file);
@@ -31,9 +35,9 @@ export class StoredPackets extends Readers {
     if (packets > 0) this.changed();
   }
 
-  /** The stream leaves its chunk: those who come from now on do not see what was in it. */
+  /** The stream leaves its chunk: who comes when it has a file in another one does not see what was in this one. */
   leaveChunk(): void {
-    this.#first = undefined;
+    this.#hasLeft = true;
     this.changed();
   }
 
@@ -52,7 +56,8 @@ export class StoredPackets extends Readers {
 
   /** A cursor in front of the oldest packet that can be read, or behind the newest. It is to be closed. */
   open(from: 'beginning' | 'last'): PacketCursor {
-    const start = from === 'last' ? this.#newest() : { file: this.#first, record: 0 };
+    const first = this.#first?.vanished === true ? undefined : this.#first;
+    const start = from === 'last' ? this.#newest() : { file: first, record: 0 };
     let position = this.count;
     for (let file = start.file; file !== undefined; file = file.next)
       position -= file === start.file ? file.records - start.record : file.records;

@@ -97,6 +97,26 @@ test('stop, clear and start again: the viewer waits between the chunks and goes 
   t.deepEqual(await late.rest(scene.stream), scene.packetsOf().slice(3));
 });
 
+test('who attaches between the rotation of a destroy and its end still gets what is there', async (t) => {
+  const scene = await LiveScene.open(t);
+  await scene.send(4);
+  await change(scene, 0n, undefined, 1);
+  const { viewer } = await scene.viewer();
+  await scene.finish();
+  t.deepEqual(await viewer.rest(scene.stream), scene.packetsOf());
+  t.is((await viewer.metadata(scene.metadata)).bytes.toString(), metadataText);
+});
+
+test('who attaches after a clear has nothing of what was cleared, and has missed nothing', async (t) => {
+  const scene = await LiveScene.open(t);
+  await scene.send(4);
+  await change(scene, 0n, undefined, 2);
+  const { viewer } = await scene.viewer();
+  await scene.finish();
+  t.is(await viewer.next(scene.stream), undefined);
+  t.is(unread(scene), 0);
+});
+
 test('destroy: packets that were unread when the chunk went are served, then the stream hangs up', async (t) => {
   const scene = await LiveScene.open(t);
   await scene.send(4);
