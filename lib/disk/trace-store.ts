@@ -191,8 +191,12 @@ export class TraceStore {
         if (writer instanceof StreamWriter) writer.lose(frame);
         return;
       }
-      case 'published':
       case 'sync':
+        // What it covers is made durable, where that is asked for, before readers are told of it.
+        this.flush();
+        this.syncPoint();
+        return;
+      case 'published':
       case 'data':
         return;
     }
