@@ -122,3 +122,43 @@ live('buffers of each process: nothing of short-lived programs is missed', async
   await endLive(scene, 'processes');
   t.deepEqual((await viewer?.events())?.sort(), events.sort());
 });
+
+live('clear under viewers: whoever was attached prints everything, what was cleared included', async (t) => {
+  const scene = await Scene.open(t, 'millrace');
+  await startLive(scene, 'cleared');
+  const emitter = await scene.emitter();
+  const watching = await watch(scene, ['babeltrace2', 'babeltrace 1.5'], 'cleared');
+  const events = await emitter.emit(200);
+  await scene.lttng('clear cleared');
+  events.push(...(await emitter.emit(200)));
+  await scene.lttng('stop cleared');
+  await scene.lttng('clear cleared');
+  await scene.lttng('start cleared');
+  events.push(...(await emitter.emit(200)));
+  await emitter.finish();
+  await endLive(scene, 'cleared');
+  for (const viewer of watching) t.deepEqual(await viewer.events(), events, viewer.name);
+  t.is((await status(scene)).unreadPackets, 0);
+});
+
+live(
+  'a ring of small tracefiles: viewers that keep up print everything, however often it goes round',
+  async (t) => {
+    const scene = await Scene.open(t, 'millrace');
+    await startLive(
+      scene,
+      'ring',
+      '--subbuf-size=4096 --num-subbuf=16 --blocking-timeout=inf --tracefile-size=65536 --tracefile-count=4',
+    );
+    const emitter = await scene.emitter();
+    const watching = await watch(scene, ['babeltrace2', 'babeltrace2'], 'ring');
+    const events: string[] = [];
+    for (let round = 0; round < 10; round += 1) {
+      events.push(...(await emitter.emit(100, 500)));
+      await settled(scene);
+    }
+    await emitter.finish();
+    await endLive(scene, 'ring');
+    for (const viewer of watching) t.deepEqual(await viewer.events(), events);
+  },
+);
