@@ -33,7 +33,7 @@ const cases: readonly Case[] = [
     name: 'buffers of each user, two programs one after the other',
     async script(scene, now) {
       // It waits for a session that is not there yet.
-      now();
+      const begun = now();
       await scene.lttng('create live1 --live=200000 --set-url=net://127.0.0.1');
       await scene.lttng('enable-channel --userspace --subbuf-size=4096 c');
       await scene.lttng('enable-event --userspace --channel=c millrace:*');
@@ -42,6 +42,7 @@ const cases: readonly Case[] = [
       const second = await scene.emitter();
       await second.emit(100, 16, 2000);
       await second.finish();
+      await begun();
       await scene.lttng('stop');
       await scene.lttng('destroy live1');
     },
@@ -49,7 +50,7 @@ const cases: readonly Case[] = [
   {
     name: 'buffers of each process',
     async script(scene, now) {
-      now();
+      const begun = now();
       await scene.lttng('create live1 --live=200000 --set-url=net://127.0.0.1');
       await scene.lttng('enable-channel --userspace --buffers-pid --subbuf-size=4096 c');
       await scene.lttng('enable-event --userspace --channel=c millrace:*');
@@ -60,6 +61,7 @@ const cases: readonly Case[] = [
         await first.emit(10, 16, 5000);
         await second.emit(10, 16, 5000);
       }
+      await begun();
       await scene.lttng('stop');
       await scene.lttng('destroy live1');
       await first.finish();
