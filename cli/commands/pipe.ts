@@ -1,6 +1,7 @@
 import {
   loadPipe,
   type Moment,
+  openLog,
   type PipeReport,
   pairs,
   parseUri,
@@ -167,6 +168,21 @@ async function run(context: Context): Promise<number> {
     throw usageError('a SOURCE and a SINK are needed');
   const [from, to] = [parseUri(source), parseUri(splitEndpoints(sink)[0] ?? '')];
   if (isDiskCopy(from, to)) return await copyDisks(context, from, to, settings.json);
+  // What cannot be read, connections that are made again, directories that are taken.
+  const log = openLog({ stream: context.stderr, format: 'text', level: 'warn' });
+  try {
+    return await carry(context, source, sink, settings);
+  } finally {
+    log.close();
+  }
+}
+
+async function carry(
+  context: Context,
+  source: string,
+  sink: string,
+  settings: PipeSettings,
+): Promise<number> {
   const { openPipe } = await loadPipe();
   const { sessions, streams, strict, follow, begin, end, gmt } = settings;
   const span = rangeOf(begin, end, gmt, undefined);

@@ -12,6 +12,7 @@ import { MillraceError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { openRangeLocks, type RangeLocks } from '../os/range-locks.ts';
 import type { FrameBatch } from '../stage/batch.ts';
+import type { SessionOpen } from '../stage/frames.ts';
 import { generatedSource } from '../stage/generated-source.ts';
 import type { SessionNames } from '../stage/session-facts.ts';
 import { SlabPool } from '../stage/slab.ts';
@@ -71,6 +72,7 @@ async function* framesOf(
     slabs: { pool, quota: pool.quota(), signal },
     locks: locks === 'none' ? undefined : (locks ?? openRangeLocks()),
     syncIntervalMs,
+    distinct: distinctNames(),
     handle: () => {
       handles += 1;
       return handles;
@@ -82,6 +84,22 @@ async function* framesOf(
   };
   if (options.follow === true) yield* followDirectory(context, options.idleMs ?? 5000);
   else yield* readDirectory(context);
+}
+
+/**
+ * Sinks make directories of names: two sessions that are called alike, as copies of one trace are, would become one. The
+ * second of them is `NAME-2`, and so on.
+ */
+function distinctNames(): SourceContext['distinct'] {
+  const given = new Set<string>();
+  const keyOf = ({ hostname, creationTimeS }: SessionOpen, name: string) =>
+    [hostname, name, creationTimeS].join('\0');
+  return (open) => {
+    let { sessionName } = open;
+    for (let n = 2; given.has(keyOf(open, sessionName)); n += 1) sessionName = `${open.sessionName}-${n}`;
+    given.add(keyOf(open, sessionName));
+    return { ...open, sessionName };
+  };
 }
 
 /** Every session that is there, one after the other. */

@@ -153,8 +153,8 @@ export class FollowSession {
       const named = await stat(join(trace.directory, 'metadata')).catch(() => undefined);
       const writtenS = BigInt(Math.floor((named?.mtimeMs ?? Date.now()) / 1000));
       const { session } = this.#frames;
-      const facts = sessionFacts(session, join(root, this.#path), traceClass, writtenS, names);
-      this.#frames.open(facts);
+      const facts = sessionFacts(session, { path: this.#path, given: root }, traceClass, writtenS, names);
+      this.#frames.open(this.#context.distinct(facts));
       await this.#openChunk(facts.creationTimeS);
       this.#opened = true;
       return true;

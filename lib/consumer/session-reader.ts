@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { MillraceError } from '../errors.ts';
 import type { RangeLocks } from '../os/range-locks.ts';
 import type { FrameBatch } from '../stage/batch.ts';
+import type { SessionOpen } from '../stage/frames.ts';
 import { type SessionNames, sessionFacts } from '../stage/session-facts.ts';
 import { SessionFrames, type SessionStream, streamKey } from '../stage/session-frames.ts';
 import { PacketCursor } from './packet-cursor.ts';
@@ -19,6 +20,8 @@ export interface SourceContext {
   slabs: SlabSource;
   locks: RangeLocks | undefined;
   syncIntervalMs: number;
+  /** The same, under a name that no other session of the source has. */
+  distinct: (open: SessionOpen) => SessionOpen;
   /** A number for the next session or stream. */
   handle: () => number;
   damaged(error: MillraceError): void;
@@ -94,11 +97,11 @@ export class SessionReader {
   async #open({ traceClass, layout }: Trace): Promise<void> {
     const { root, names } = this.#context;
     const { mtimeMs } = await stat(join(root, layout.found.path, 'metadata'));
-    const directory = join(root, this.#layout.path);
+    const directory = { path: this.#layout.path, given: root };
     const writtenS = BigInt(Math.floor(mtimeMs / 1000));
     const facts = sessionFacts(this.#frames.session, directory, traceClass, writtenS, names);
     this.#createdS = facts.creationTimeS ?? writtenS;
-    this.#frames.open(facts);
+    this.#frames.open(this.#context.distinct(facts));
   }
 
   /** Goes over to a chunk. Returns the streams that have files in it, each with its packets. */

@@ -2,13 +2,16 @@
  * The trace store as a sink for frames of every kind: what it leaves is what a relay would have stored of the same
  * session. It holds its output directory as a relay does, and mends it first if one died there.
  */
-import { resolve } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { Writable } from 'node:stream';
+import { MillraceError, why } from '../errors.ts';
 import { openRangeLocks, type RangeLocks } from '../os/range-locks.ts';
 import { type FrameBatch, releaseBatch } from '../stage/batch.ts';
-import type { Frame, SessionEnd } from '../stage/frames.ts';
+import type { Frame, SessionEnd, SessionOpen } from '../stage/frames.ts';
 import type { Slab } from '../stage/slab.ts';
 import { stageError } from '../stage/stage.ts';
+import { tell } from '../telemetry.ts';
 import type { CompleteChunk } from './chunk-registry.ts';
 import { chunkWriter } from './chunk-writer.ts';
 import { makeDirectory } from './directories.ts';
@@ -49,7 +52,8 @@ export interface StoreTotals {
 /**
  * A Writable of FrameBatch in the order of the grammar, of one source: its handles are the store's. Takes ownership of
  * each batch, and is done with it when its bytes are written. A packet that is lost leaves an index record with offset
- * -1, if its index had come. Sessions that are open at the end, or when it is destroyed, are closed as they are.
+ * -1, if its index had come. What is stored already is never written over: a session whose directory is taken goes to
+ * `DIRECTORY.2`, and so on. Sessions that are open at the end, or when it is destroyed, are closed as they are.
  *
  * Errors: MR_ERR_DISK_IN_USE when a relay writes there, MR_ERR_DISK_NAME, MR_ERR_DISK_CREATE, MR_ERR_DISK_FULL,
  * MR_ERR_DISK_WRITE, and MR_ERR_RELAY_* for frames that do not follow the grammar.
@@ -70,6 +74,8 @@ export class StoreSink extends Writable {
   #packets: Writable | undefined;
   #syncs: NodeJS.Timeout | undefined;
   readonly #sessions = new Set<number>();
+  /** Where sessions lie, by their handles. */
+  readonly #places = new Map<number, { key: string; path: string[] }>();
   /** Streams whose end has come. */
   readonly #ended = new Set<number>();
   #onStreamClosed: () => void = () => {};
@@ -113,6 +119,8 @@ export class StoreSink extends Writable {
       durability,
       reserveBytes,
       ...(fdPoolSize === undefined ? {} : { fdPoolSize }),
+      replaces: false,
+      placeOf: (open, path) => this.#placeOf(open, path, outputPath),
       onStreamClosed: (stream) => {
         this.#ended.delete(stream);
         this.#onStreamClosed();
@@ -124,6 +132,34 @@ export class StoreSink extends Writable {
     this.#packets = chunkWriter(store);
     this.#packets.on('error', () => undefined);
     if (durability === 'sync') this.#syncs = setInterval(() => store.syncPoint(), syncIntervalMs).unref();
+  }
+
+  /**
+   * A directory for a session in which nothing is stored: its own, or that with a number behind it. The parts of one
+   * session, from several consumer daemons, share theirs.
+   */
+  #placeOf(open: SessionOpen, path: readonly string[], outputPath: string): string[] {
+    // Producers before 2.11 name directories stream by stream.
+    if (path.length === 0) return [...path];
+    const key = `${open.sessiondUuid} ${open.idSessiond} ${path.join('/')}`;
+    for (const [session, place] of this.#places)
+      if (this.#sessions.has(session) && place.key === key) {
+        this.#places.set(open.session, place);
+        return place.path;
+      }
+    let free = [...path];
+    for (let n = 2; holdsAnything(join(outputPath, ...free)); n += 1)
+      free = [...path.slice(0, -1), `${path.at(-1)}.${n}`];
+    const facts = { wanted: path.join('/'), path: free.join('/') };
+    if (facts.wanted !== facts.path)
+      tell(
+        'warn',
+        'disk:place-taken',
+        `${facts.wanted} holds a session already, stored in ${facts.path}`,
+        facts,
+      );
+    this.#places.set(open.session, { key, path: free });
+    return free;
   }
 
   override _write(
@@ -208,6 +244,7 @@ export class StoreSink extends Writable {
         this.#onStreamClosed = resolve;
       });
     this.#sessions.delete(frame.session);
+    this.#places.delete(frame.session);
     store.accept(frame);
   }
 
@@ -225,5 +262,14 @@ export class StoreSink extends Writable {
     await store.closed();
     for (const session of this.#sessions) store.accept({ kind: 'sessionEnd', session, outcome: 'abort' });
     this.#journal?.close();
+  }
+}
+
+function holdsAnything(path: string): boolean {
+  try {
+    return readdirSync(path).length > 0;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw new MillraceError('MR_ERR_DISK_CREATE', { path, why: why(error) }, { cause: error });
   }
 }

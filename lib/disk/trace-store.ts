@@ -5,7 +5,7 @@
  * Control facts are accepted one by one and at once, so that whoever answers a producer knows that they hold;
  * bytes come in batches through `chunkWriter`. What a batch made (index records) is written by `flush`.
  */
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { type IndexFormat, indexFormatAt } from '../ctf/index-file.ts';
 import { MillraceError } from '../errors.ts';
 import type { RangeLocks } from '../os/range-locks.ts';
@@ -36,6 +36,10 @@ export interface StoreOptions {
   reserveBytes: number;
   /** Descriptors of the whole process; absent: no bound. */
   fdPoolSize?: number;
+  /** Another directory for a session than `path`, components below the output directory; absent: that one. */
+  placeOf?(open: SessionOpen, path: readonly string[]): string[];
+  /** Whether a stream of a producer before 2.11, which names its own directory, may replace files that are there. */
+  replaces?: boolean;
   /** A stream's files are closed, its handle is free. */
   onStreamClosed(handle: number): void;
   /** Whether a session only passes: what is kept of it is short, out of the way, and goes with it. */
@@ -223,7 +227,8 @@ export class TraceStore {
   #openSession(open: SessionOpen): void {
     if (open.minor >= namesSince) checkNames(open);
     const isPassing = this.#options.isPassing?.(open.session) ?? false;
-    const shown = open.minor >= chunksSince ? sessionPath(open, this.#options.grouping) : [];
+    const wanted = open.minor >= chunksSince ? sessionPath(open, this.#options.grouping) : [];
+    const shown = this.#options.placeOf?.(open, wanted) ?? wanted;
     const path = isPassing ? [...passingPath, ...shown] : shown;
     const session: StoredSession = {
       open,
@@ -289,6 +294,7 @@ export class TraceStore {
             ...(session.isPassing ? passingPath : []),
             ...oldStreamPath(open.path, session.open, this.#options.grouping, session.openedS),
           ];
+    if (minor < chunksSince && this.#options.replaces === false) this.#refuseReplacing(open, components);
     const kept = session.isPassing ? { ...open, ...passingRing } : open;
     const writer =
       open.channelName === metadataName
@@ -298,6 +304,14 @@ export class TraceStore {
     this.#chunkOf.set(writer, new Set([chunk]));
     this.#streams.set(open.stream, writer);
     session.streams.add(open.stream);
+  }
+
+  #refuseReplacing({ channelName, tracefileSizeBytes }: StreamOpen, components: readonly string[]): void {
+    const isSplit = tracefileSizeBytes > 0n && channelName !== metadataName;
+    const name = isSplit ? `${channelName}_0` : channelName;
+    const path = [this.#options.outputPath, ...components, name].join('/');
+    if (existsSync(path))
+      throw new MillraceError('MR_ERR_DISK_CREATE', { path, why: 'a session that was stored before has it' });
   }
 
   /** The stream is finished, or given up (`abandonStream`). */

@@ -1,7 +1,7 @@
 /** Who traced: from the environment in the metadata, else from the names of directories. */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { TraceClass } from '../ctf/trace-class.ts';
 import { limits } from '../limits.ts';
 import type { SessionOpen } from './frames.ts';
@@ -16,15 +16,26 @@ export interface SessionNames {
 
 /** Trace chunks came with 2.11, CTF 2 with 2.15. Source: relay-protocol, "Versions". */
 const minorOf = { 'ctf-1.8': 11, 'ctf-2': 15 } as const;
-const dated = /^(.+)-(\d{8}-\d{6})$/;
+/** `SESSION-DATE`, and what a store appends where that is taken. */
+const dated = /^(.+)-(\d{8}-\d{6})(?:\.\d+)?$/;
+
+/** What directories say: the session's own, and the one around it where that is the relay's, not the user's. */
+interface Directories {
+  own: string;
+  around: string | undefined;
+}
 
 /**
- * A session's opening frame. `directory`: path of the session's directory, or what a relay would call it; `trace`: one of its traces;
- * `writtenS`: when its metadata was written, seconds since 1970, if nothing says when the session was made.
+ * A session's opening frame. `path`: the session's directory below the one that was given, or its name at a relay;
+ * `given`: that directory; `trace`: one of its traces; `writtenS`: when its metadata was written, seconds since 1970,
+ * if nothing says when the session was made.
+ *
+ * Where directories are called as relays call them, that is what the session is called: a copy may have another name
+ * than its metadata says. Source: relay-behaviour, "Output folders".
  */
 export function sessionFacts(
   session: number,
-  directory: string,
+  { path, given }: { path: string; given: string },
   trace: TraceClass | undefined,
   writtenS: bigint,
   names: SessionNames,
@@ -33,18 +44,20 @@ export function sessionFacts(
     const value = trace?.environment.get(name);
     return typeof value === 'string' && value !== '' ? value : undefined;
   };
-  const name = basename(directory);
-  const [, stem, stamp] = dated.exec(name) ?? [];
-  const sessionName = names.sessionName ?? text('trace_name') ?? stem ?? name;
-  const madeAt = text('trace_creation_datetime') ?? stamp;
+  const own = basename(path === '' ? given : path);
+  const around = path.includes('/') ? basename(dirname(path)) : undefined;
+  const traced = { hostname: text('hostname'), sessionName: text('trace_name') };
+  const named = namesOf({ own, around }, traced);
+  const sessionName = names.sessionName ?? named.sessionName;
+  const created = named.stamp ?? text('trace_creation_datetime');
   return {
     kind: 'sessionOpen',
     session,
-    hostname: safe(names.hostname ?? text('hostname') ?? hostname(), limits.hostnameLength),
+    hostname: safe(names.hostname ?? named.hostname ?? hostname(), limits.hostnameLength),
     sessionName: safe(sessionName, limits.sessionNameLength),
     sessiondUuid: randomBytes(16).toString('hex'),
     idSessiond: BigInt(session),
-    creationTimeS: (madeAt === undefined ? undefined : timeOfDate(madeAt)) ?? writtenS,
+    creationTimeS: (created === undefined ? undefined : timeOfDate(created)) ?? writtenS,
     nameHasCreationTime: dated.test(sessionName),
     basePath: '',
     liveTimerUs: names.liveTimerUs ?? 0,
@@ -52,6 +65,23 @@ export function sessionFacts(
     minor: minorOf[trace?.format ?? 'ctf-1.8'],
     traceFormat: trace?.format ?? 'ctf-1.8',
   };
+}
+
+type Traced = Record<'hostname' | 'sessionName', string | undefined>;
+
+/** `stamp`: when the session was made, in local time, where a directory is called so. */
+function namesOf(
+  { own, around }: Directories,
+  traced: Traced,
+): { hostname: string | undefined; sessionName: string; stamp: string | undefined } {
+  const [, stem, stamp] = dated.exec(own) ?? [];
+  if (stem === undefined || stamp === undefined)
+    return { hostname: traced.hostname, sessionName: traced.sessionName ?? own, stamp: undefined };
+  // Grouped by session: SESSION/HOST-DATE
+  if (around !== undefined && stem === traced.hostname && around === traced.sessionName)
+    return { hostname: stem, sessionName: around, stamp };
+  const hasDate = own === traced.sessionName;
+  return { hostname: around ?? traced.hostname, sessionName: hasDate ? own : stem, stamp };
 }
 
 /** A trace may call itself anything; sinks make directories of it. */

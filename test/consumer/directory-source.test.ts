@@ -1,11 +1,11 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { directorySource } from '../../lib/consumer/directory-source.ts';
 import type { MillraceError } from '../../lib/errors.ts';
 import type { Index } from '../../lib/stage/frames.ts';
 import { SlabPool } from '../../lib/stage/slab.ts';
-import { relayTrace } from '../disk/verify/copy.ts';
+import { copyOf, relayTrace } from '../disk/verify/copy.ts';
 import { tick } from '../helpers/frames.ts';
 import { only, readFrames, rebuild } from '../helpers/read-frames.ts';
 import { corpus, fixture, indexOf, streamFiles, tracesBelow } from '../helpers/traces.ts';
@@ -204,6 +204,19 @@ test('a source that nobody wants any more lets go of its slabs and files', async
   await closed;
   t.is(pool.waiting, 0);
   t.deepEqual(openBelow(path), []);
+});
+
+test('where directories are called as relays call them, that is what a session is called', async (t) => {
+  const [trace] = tracesBelow(fixture('relay/two-channels/oracle')) as [string];
+  const root = copyOf(t, join(trace, '../../../../../..')).directory;
+  const [own] = readdirSync(join(root, 'traced')) as [string];
+  // `millrace consume --session copied --hostname other` left a copy; somebody has another one by its side
+  for (const copy of ['other/copied-20261120-220833', 'traced/mine'])
+    cpSync(join(root, 'traced', own), join(root, copy), { recursive: true });
+  const { frames } = await readFrames(directorySource({ path: root }));
+  const names = only(frames, 'sessionOpen').map(({ hostname, sessionName }) => `${hostname}/${sessionName}`);
+  const [, name] = /^(.*)-\d{8}-\d{6}$/.exec(own) as unknown as [string, string];
+  t.deepEqual(names.sort(), ['other/copied', `traced/${name}`, `traced/${name}-2`].sort());
 });
 
 /** Files of a directory that this process has open. */

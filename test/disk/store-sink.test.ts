@@ -165,3 +165,58 @@ test('two stores in one directory: the second is refused by name', async (t) => 
   t.is(outcome.kind === 'error' && outcome.error.code, 'MR_ERR_DISK_IN_USE');
   await new Promise<void>((resolve) => first.end(resolve));
 });
+
+test('a session whose directory is taken is stored beside it, and nothing that was stored is written over', async (t) => {
+  const outputPath = temporaryDirectory(t);
+  const one = (content: string): FrameBatch => ({
+    slab: looseSlab(Buffer.from(content)),
+    frames: [...f.opening(), ...packet(1, 0n), f.streamEnd(0n), f.streamEnd(undefined, 9), f.sessionEnd()],
+  });
+  for (const content of ['first___', 'second__', 'third___'])
+    t.deepEqual((await store(t, [one(content)], { outputPath })).outcome, { kind: 'end' });
+  const content = (session: string) =>
+    readFileSync(join(outputPath, 'host', session, 'ust/uid/0/64-bit/ch_0'), 'utf8');
+  t.is(content('s1-20231114-221320'), 'first___');
+  t.is(content('s1-20231114-221320.2'), 'second__');
+  t.is(content('s1-20231114-221320.3'), 'third___');
+});
+
+test('two consumer daemons of one session share its directory', async (t) => {
+  const second = (frames: Frame[]) =>
+    frames.map((frame): Frame => {
+      const moved: Record<string, unknown> = { ...frame };
+      if ('session' in frame) moved.session = 2;
+      if ('stream' in frame) moved.stream = frame.stream + 100;
+      if (frame.kind === 'streamOpen') moved.path = 'ust/uid/0/32-bit';
+      return moved as unknown as Frame;
+    });
+  const { outputPath, outcome } = await store(t, [
+    loose([...f.opening(), ...packet(1, 0n), ...second([...f.opening(), ...packet(1, 0n)])]),
+    loose([f.sessionEnd(), ...second([f.sessionEnd()])]),
+  ]);
+  t.deepEqual(outcome, { kind: 'end' });
+  t.deepEqual(readdirSync(join(outputPath, 'host')), ['s1-20231114-221320']);
+  t.deepEqual(readdirSync(join(outputPath, 'host/s1-20231114-221320/ust/uid/0')).sort(), [
+    '32-bit',
+    '64-bit',
+  ]);
+});
+
+test('streams that name their own directories, as producers before 2.11 do, replace no file', async (t) => {
+  const old = (): FrameBatch => {
+    const path = '/host/s1-20231114-221320/ust';
+    return loose([
+      f.sessionOpen({ minor: 8 }),
+      f.streamOpen({ path }),
+      f.streamOpen({ stream: 9, channelName: 'metadata', path }),
+      f.metadata(),
+      ...packet(1, 0n),
+      f.sessionEnd(),
+    ]);
+  };
+  const { outputPath, outcome } = await store(t, [old()]);
+  t.deepEqual(outcome, { kind: 'end' });
+  const again = (await store(t, [old()], { outputPath })).outcome;
+  t.is(again.kind === 'error' && again.error.code, 'MR_ERR_DISK_CREATE');
+  t.is(readFileSync(join(outputPath, 'host/s1-20231114-221320/ust/ch_0'), 'utf8'), '01234567');
+});

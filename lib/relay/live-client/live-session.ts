@@ -272,7 +272,13 @@ export class LiveSession implements PacketOwner {
     const { hostname, sessionName } = this.#options;
     const names = { hostname, sessionName, liveTimerUs: this.#liveTimerUs };
     const nowS = BigInt(Math.floor(Date.now() / 1000));
-    const facts = sessionFacts(this.#frames.session, sessionName, trace?.traceClass, nowS, names);
+    const facts = sessionFacts(
+      this.#frames.session,
+      { path: sessionName, given: '' },
+      trace?.traceClass,
+      nowS,
+      names,
+    );
     this.#frames.open(facts);
     // Which trace chunk it is, the live protocol does not say.
     this.#frames.openChunk({
