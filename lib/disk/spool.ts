@@ -106,6 +106,11 @@ export class Spool {
     return this.segments.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
+  /** Room is wanted in it. */
+  get isTight(): boolean {
+    return this.#isTight;
+  }
+
   /** Whether data must come before anything else can be acknowledged. */
   get awaitsData(): boolean {
     return this.#standing.awaitsData;

@@ -39,6 +39,8 @@ interface StandingStream {
   announced: Set<bigint>;
   /** A change of chunks under way: first packet of the next one, and the frame that said so. */
   switching: { at: bigint; since: number } | undefined;
+  /** Its first packet since then has no metadata yet: it cannot be read. */
+  bareSince: number | undefined;
   /** Metadata: what the file holds by now. */
   version: number;
   commands: Command[];
@@ -106,6 +108,13 @@ export class Standing {
     return first === Number.POSITIVE_INFINITY ? undefined : first;
   }
 
+  /** The first packet whose trace has no metadata yet: producers of sessions that are not live send it last. */
+  get bareSince(): number | undefined {
+    let first = Number.POSITIVE_INFINITY;
+    for (const { bareSince } of this.#streams.values()) first = Math.min(first, bareSince ?? first);
+    return first === Number.POSITIVE_INFINITY ? undefined : first;
+  }
+
   /** Takes note of a frame. `at`: its number, for `unfinishedSince`. Errors: MR_ERR_WIRE_LONG for more metadata of a stream than `limits.metadataBytes`. */
   take(frame: Frame, slab: Slab | undefined, at = 0): void {
     switch (frame.kind) {
@@ -156,6 +165,7 @@ export class Standing {
       halves: new Map(),
       announced: new Set(),
       switching: undefined,
+      bareSince: undefined,
       version: 0,
       commands: [],
       parts: [],
@@ -192,6 +202,7 @@ export class Standing {
     if (!last) return;
     stream.lastNetSeqNum = netSeqNum;
     stream.announced.delete(netSeqNum);
+    if (stream.bareSince === undefined && !this.#isDescribed(stream)) stream.bareSince = since;
     this.#half(stream, netSeqNum, since);
   }
 
@@ -201,6 +212,19 @@ export class Standing {
     stream.lastPacketSeqNum = packetSeqNum;
     if (packetSeqNum !== undefined && packetSeqNum + 1n >= (stream.switching?.at ?? 0n))
       stream.switching = undefined;
+  }
+
+  /** Streams of one path are one trace. */
+  *#traceOf({ open }: StandingStream): Generator<StandingStream> {
+    for (const handle of this.#sessions.get(open.session)?.streams ?? []) {
+      const other = this.#streams.get(handle);
+      if (other?.open.path === open.path) yield other;
+    }
+  }
+
+  #isDescribed(stream: StandingStream): boolean {
+    for (const other of this.#traceOf(stream)) if (other.commands.length > 0) return true;
+    return false;
   }
 
   #half(stream: StandingStream, netSeqNum: bigint, since: number): void {
@@ -225,7 +249,9 @@ export class Standing {
     if (!frame.last) return;
     const text = Buffer.concat(stream.parts);
     stream.parts = [];
-    if (text.length > 0) stream.commands.push({ text, paddingSizeBytes: frame.paddingSizeBytes });
+    if (text.length === 0) return;
+    stream.commands.push({ text, paddingSizeBytes: frame.paddingSizeBytes });
+    for (const other of this.#traceOf(stream)) other.bareSince = undefined;
   }
 
   /** What to tell who joins here; each batch is the receiver's. `rename`: under which name sessions go on. */

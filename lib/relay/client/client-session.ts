@@ -64,6 +64,7 @@ export class ClientSession {
     this.id = reply.sessionId;
     await link.data.opened(link.control);
     this.progress.minor = link.minor;
+    this.progress.isMillrace = link.isMillrace;
     this.progress.outputPath = reply.outputPath ?? '';
     tell(
       'info',
@@ -140,7 +141,9 @@ export class ClientSession {
     switch: ({ stream: handle, atPacketSeqNum, chunk }) => {
       const stream = this.#stream(handle);
       if (!this.#hasChunks) return undefined;
-      if (this.isIndexed && stream.isUntouched) return this.#openAgain(stream, chunk);
+      // Packets before a later one are still to come, into the old chunk.
+      if (this.isIndexed && stream.isUntouched && atPacketSeqNum === 0n)
+        return this.#openAgain(stream, chunk);
       this.link.control.send('rotateStreams', {
         newChunkId: chunk,
         streams: [{ streamId: stream.handle, rotateAtSeqNum: atPacketSeqNum }],

@@ -38,6 +38,8 @@ export interface SinkProgress {
   metadataBytes: number;
   /** Sessions that the relay confirmed to be complete. */
   sessionsDone: number;
+  /** The relay is millrace, and can say what it has stored. */
+  isMillrace: boolean;
   /** Directory of the last session opened, as the relay told it; empty before 2.11. */
   outputPath: string;
   /** Minor that both sides speak; 0 before a session was opened. */

@@ -33,6 +33,7 @@ class RelayClient extends Writable implements RelaySink {
     acknowledgedPackets: 0,
     metadataBytes: 0,
     sessionsDone: 0,
+    isMillrace: false,
     outputPath: '',
     minor: 0,
   };
@@ -62,6 +63,8 @@ class RelayClient extends Writable implements RelaySink {
       return asking;
     });
     await Promise.all(asked);
+    // Of a connection that broke meanwhile, nothing is known.
+    if (this.destroyed) throw stageError('relay client', this.errored ?? new Error('called off'));
   }
 
   override _write(batch: FrameBatch, _: BufferEncoding, callback: (error?: Error | null) => void): void {

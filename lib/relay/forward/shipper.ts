@@ -124,7 +124,9 @@ export class Shipper {
     const ask = (): void => {
       const isDue = performance.now() - askedMs >= askEveryMs;
       if (sink === undefined || !isDue || asking !== undefined || writing) return;
-      const upTo = standing.unfinishedSince ?? sent;
+      // Where a session cannot be resumed, packets go again with their metadata, without which nobody can read them.
+      const bareSince = sink.progress.isMillrace || this.#spool.isTight ? undefined : standing.bareSince;
+      const upTo = Math.min(standing.unfinishedSince ?? sent, bareSince ?? sent);
       if (upTo <= this.#spool.note.acknowledged) return;
       askedMs = performance.now();
       const unsure = this.#unsure;
