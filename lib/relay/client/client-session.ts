@@ -80,6 +80,13 @@ export class ClientSession {
 
   /** Sends one frame of the session. The slab is retained as long as its bytes are needed. */
   take(frame: Frame, slab: Slab | undefined): Promise<void> | undefined {
+    const stream = 'stream' in frame ? this.streams.get(frame.stream) : undefined;
+    if (stream?.undecided !== undefined && frame.kind !== 'index' && frame.kind !== 'inactive')
+      return this.#decide(stream, frame).then(() => this.#send(frame, slab));
+    return this.#send(frame, slab);
+  }
+
+  #send(frame: Frame, slab: Slab | undefined): Promise<void> | undefined {
     const send = this.#senders[frame.kind] as
       | ((frame: Frame, slab: Slab | undefined) => Promise<void> | undefined)
       | undefined;
@@ -141,23 +148,19 @@ export class ClientSession {
     switch: ({ stream: handle, atPacketSeqNum, chunk }) => {
       const stream = this.#stream(handle);
       if (!this.#hasChunks) return undefined;
-      // Packets before a later one are still to come, into the old chunk.
-      if (this.isIndexed && stream.isUntouched && atPacketSeqNum === 0n)
-        return this.#openAgain(stream, chunk);
-      this.link.control.send('rotateStreams', {
-        newChunkId: chunk,
-        streams: [{ streamId: stream.handle, rotateAtSeqNum: atPacketSeqNum }],
-      });
-      if (this.isIndexed && chunk !== undefined) stream.switching(atPacketSeqNum);
-      // The relay must know of the change before it gets a packet behind it.
-      return this.link.control.fewer(0);
+      if (!this.isIndexed || !stream.isUntouched) return this.#rotate(stream, atPacketSeqNum, chunk);
+      // LTTng flushes its buffers after the request: packets before the split may still come.
+      if (atPacketSeqNum === 0n || chunk === undefined) return this.#openAgain(stream, chunk);
+      stream.undecided = { atPacketSeqNum, chunk };
+      return undefined;
     },
 
-    chunkDone: ({ chunk, closeTimeS, action }) => {
-      if (!this.#hasChunks) return undefined;
+    chunkDone: async ({ chunk, closeTimeS, action }) => {
+      if (!this.#hasChunks) return;
+      for (const stream of this.streams.values()) await this.#decide(stream, undefined);
       if (this.#chunk === chunk) this.#chunk = undefined;
       this.closedChunks.push(chunk);
-      return this.#ask('closeTraceChunk', {
+      await this.#ask('closeTraceChunk', {
         chunkId: chunk,
         closeTimeS,
         command: closeCommand(action, this.link),
@@ -203,6 +206,31 @@ export class ClientSession {
 
   #publish(): void {
     if (this.link.minor >= since.indexes) this.link.control.send('streamsSent', {});
+  }
+
+  /** The stream goes over at a packet. The relay must know of that before it gets one behind it. */
+  #rotate(stream: ClientStream, atPacketSeqNum: bigint, chunk: bigint | undefined): Promise<void> {
+    this.link.control.send('rotateStreams', {
+      newChunkId: chunk,
+      streams: [{ streamId: stream.handle, rotateAtSeqNum: atPacketSeqNum }],
+    });
+    if (this.isIndexed && chunk !== undefined) stream.switching(atPacketSeqNum);
+    return this.link.control.fewer(0);
+  }
+
+  /** A change of chunks in front of the first packet: whether that belongs before it or behind it. */
+  async #decide(stream: ClientStream, frame: Frame | undefined): Promise<void> {
+    const { undecided } = stream;
+    if (undecided === undefined) return;
+    stream.undecided = undefined;
+    const { atPacketSeqNum, chunk } = undecided;
+    // both count from 0; only a clear lets them differ
+    const first =
+      frame?.kind === 'data'
+        ? (stream.early.get(frame.netSeqNum)?.packetSeqNum ?? frame.netSeqNum)
+        : undefined;
+    if (first !== undefined && first < atPacketSeqNum) await this.#rotate(stream, atPacketSeqNum, chunk);
+    else await this.#openAgain(stream, chunk);
   }
 
   /**

@@ -26,6 +26,8 @@ export class ClientStream {
   readonly early = new Map<bigint, Index>();
   /** A change of trace chunks is under way: the first packet_seq_num of the next one. */
   switchingAt: bigint | undefined;
+  /** A change of trace chunks that came before anything else of it: the first packet tells what it means. */
+  undecided: { atPacketSeqNum: bigint; chunk: bigint | undefined } | undefined;
   /** Packet sequence number of the last index sent. */
   lastPacketSeqNum: bigint | undefined;
   /** A packet was begun and never came whole: its place was filled, and it gets no index. */
