@@ -16,7 +16,7 @@ export { type RawOptions, viewRaw } from './pipe/raw.ts';
 
 /** What to connect, and what of it. */
 export interface PipeOptions
-  extends Partial<Pick<EndOptions, 'strict' | 'follow'>>,
+  extends Partial<Pick<EndOptions, 'strict' | 'follow' | 'listening'>>,
     Pick<EndOptions, 'stdin' | 'stdout'> {
   source: string;
   sink: string;
@@ -54,9 +54,9 @@ export interface RunningPipe {
  * in the report.
  */
 export async function openPipe(options: PipeOptions): Promise<RunningPipe> {
-  const { stdout, strict = false, follow = false } = options;
-  const ends: EndOptions = { stdin: () => options.stdin(), stdout, strict, follow };
-  const from = parseUri(options.source);
+  const { stdout, strict = false, follow = false, listening } = options;
+  const ends: EndOptions = { stdin: () => options.stdin(), stdout, strict, follow, listening };
+  const from = parseUri(options.source, { listen: true });
   const places = splitEndpoints(options.sink);
   const to = { ...parseUri(places[0] ?? ''), text: places.join(' ') };
   const [sourceKind, sinkKind] = await kindsOf(from, to);
@@ -84,7 +84,11 @@ export async function openPipe(options: PipeOptions): Promise<RunningPipe> {
     if (passed.aborted > 0) missing.push(`${passed.aborted} of ${passed.sessions} sessions were cut short`);
     return { ...passed, outcome, missing, elapsedMs: performance.now() - startMs };
   });
-  return { passed, done, stop: () => end.shut(), abort: () => pipe.abort() };
+  const stop = (): void => {
+    if (source.finish === undefined) end.shut();
+    else source.finish().catch(() => pipe.abort());
+  };
+  return { passed, done, stop, abort: () => pipe.abort() };
 }
 
 async function kindsOf(from: Uri, to: Uri): Promise<[SourceKind, SinkKind]> {

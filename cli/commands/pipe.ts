@@ -166,7 +166,7 @@ async function run(context: Context): Promise<number> {
   const [source, sink, ...more] = operands;
   if (source === undefined || sink === undefined || more.length > 0)
     throw usageError('a SOURCE and a SINK are needed');
-  const [from, to] = [parseUri(source), parseUri(splitEndpoints(sink)[0] ?? '')];
+  const [from, to] = [parseUri(source, { listen: true }), parseUri(splitEndpoints(sink)[0] ?? '')];
   if (isDiskCopy(from, to)) return await copyDisks(context, from, to, settings.json);
   // What cannot be read, connections that are made again, directories that are taken.
   const log = openLog({ stream: context.stderr, format: 'text', level: 'warn' });
@@ -194,6 +194,10 @@ async function carry(
     streams,
     strict,
     follow,
+    listening: ({ control, data }) => {
+      const places = [control, data].map(({ host, port }) => `${host}:${port}`);
+      context.stderr.write(`millrace pipe: listening: control ${places[0]}, data ${places[1]}\n`);
+    },
     stdin: () => context.stdin(),
     stdout: context.stdout,
     ...(beginNs !== undefined && { beginNs }),

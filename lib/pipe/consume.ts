@@ -129,6 +129,10 @@ async function openAny(from: Uri, options: ConsumeOptions) {
   const found = await sourceKindOf(from);
   if ('why' in found)
     throw new MillraceError('MR_ERR_PIPE_PAIR', { source: from.text, sink: 'a target', why: found.why });
+  if (found.kind === 'relay') {
+    const why = `${from.text} is no source of a consumer; a relay forwards (relay --forward), a pipe listens`;
+    throw new MillraceError('MR_ERR_PIPE_PAIR', { source: from.text, sink: 'a target', why });
+  }
   const open = openSource[found.kind] as (
     uri: Uri,
     options: { stdin(): Readable; strict: boolean },

@@ -14,6 +14,10 @@ export interface EndOptions {
   strict: boolean;
   /** Go on with a directory that others are writing. */
   follow: boolean;
+  /** Told where a source listens. */
+  listening?:
+    | ((ports: { control: { host: string; port: number }; data: { host: string; port: number } }) => void)
+    | undefined;
 }
 
 /** An opened source: the stages that bring its frames into the order of the grammar. */
@@ -21,6 +25,8 @@ export interface OpenSource {
   stages: NamedStage[];
   /** Why what it brought was not all, once it has ended; undefined: it was. */
   missing(): string | undefined;
+  /** Ends it in good order, where it can do that better than by being cut off. */
+  finish?(): Promise<void>;
 }
 
 type OfKind<K extends Uri['kind']> = Extract<Uri, { kind: K }>;
@@ -35,6 +41,7 @@ export async function sourceKindOf(uri: Uri): Promise<KindOf<SourceKind>> {
     return uri.target === undefined
       ? { why: `${uri.text} names no session, expected /host/HOSTNAME/SESSION` }
       : { kind: 'live' };
+  if (uri.kind === 'relay') return { kind: 'relay' };
   if (uri.kind !== 'path') return { why: `${uri.text} is no source` };
   const found = await stat(uri.path).catch(() => undefined);
   if (found?.isFile() !== true) return { kind: 'directory' };
@@ -64,6 +71,7 @@ async function holdsFrameLog(path: string): Promise<boolean> {
 
 /** The address of each kind. */
 interface SourceUri {
+  relay: OfKind<'relay'>;
   directory: OfKind<'path'>;
   live: OfKind<'live'>;
   capture: OfKind<'capture'>;
@@ -74,6 +82,24 @@ interface SourceUri {
 export const openSource: {
   readonly [K in SourceKind]: (uri: SourceUri[K], options: EndOptions) => Promise<OpenSource>;
 } = {
+  async relay({ text, host, family, controlPort, dataPort }, { strict, listening }) {
+    const { relaySource } = await import('../relay/relay-source.ts');
+    const { order } = await import('../stage/order.ts');
+    const here = host === 'localhost' ? (family === 6 ? '::1' : '127.0.0.1') : host;
+    const source = relaySource({
+      control: { host: here, port: controlPort },
+      data: { host: here, port: dataPort },
+      ...(listening && { onListening: listening }),
+    });
+    return {
+      stages: [
+        { name: text, stream: source },
+        { name: 'order', stream: order({ strict }) },
+      ],
+      missing: () => undefined,
+      finish: () => source.finish(),
+    };
+  },
   async directory({ path }, { follow }) {
     const { directorySource } = await import('../consumer/index.ts');
     let damages = 0;

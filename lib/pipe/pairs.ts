@@ -2,6 +2,7 @@
 
 /** What can stand at the beginning of a pipe. */
 export const sourceKinds = {
+  relay: 'net://HOST[:CTRL[:DATA]], net6://: be a relay there, and pass on what producers send',
   directory: 'DIR, file://DIR: a CTF trace, a session, or all output of a relay',
   live: 'live://HOST[:PORT]/host/HOSTNAME/SESSION: a session of a relay, as its viewer reads it',
   capture: 'capture:FILE: a frame log',
@@ -21,6 +22,11 @@ export type SinkKind = keyof typeof sinkKinds;
 
 /** The useful pairs, and what each is for. */
 const useful: Readonly<Record<SourceKind, Partial<Record<SinkKind, string>>>> = {
+  relay: {
+    relay: 'pass on what producers send; relay --forward outlives outages of the next one',
+    capture: 'keep what producers send as frames',
+    stdio: 'send what producers send through ssh',
+  },
   directory: {
     relay: 'send a trace to a relay; consume does it with more choice',
     directory: 'store a trace anew, split as its chunks and tracefiles are',

@@ -15,9 +15,9 @@ import type { Data, Frame } from '../stage/frames.ts';
 import { objectStage } from '../stage/stage.ts';
 import { tell } from '../telemetry.ts';
 import { dataHeader } from '../wire/relay/index.ts';
-import type { Forwarder } from './forward/forwarder.ts';
 import type { ConnectionEvents, Owner, RelaySession } from './session.ts';
 import type { RelayState } from './state.ts';
+import type { FrameTap } from './tap.ts';
 
 interface DataHeader extends Header {
   streamId: bigint;
@@ -87,13 +87,13 @@ export function dataFrameStage(): Duplex {
   });
 }
 
-/** Lets packets pass when the forwarder has them; holds them back while its spools are full. */
-function spoolStage(forwarder: Forwarder): Duplex {
+/** Lets packets pass when the tap has them; holds them back while it has no room. */
+function tapStage(tap: FrameTap): Duplex {
   return new Transform({
     objectMode: true,
     highWaterMark: 2,
     transform(batch: FrameBatch, _encoding, callback) {
-      forwarder.data(batch).then(
+      tap.data(batch).then(
         () => callback(null, batch),
         (error: unknown) => {
           batch.slab?.release();
@@ -127,7 +127,7 @@ export class DataConnection implements Owner {
         { name: 'data source', stream: source },
         { name: 'data frames', stream: dataFrameStage() },
         { name: 'router', stream: this.#router() },
-        ...(relay.forwarder === undefined ? [] : [{ name: 'spool', stream: spoolStage(relay.forwarder) }]),
+        ...relay.taps.map((tap) => ({ name: 'tap', stream: tapStage(tap) })),
         { name: 'chunk writer', stream: chunkWriter(relay.store) },
       ],
       (outcome) => {

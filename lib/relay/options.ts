@@ -1,6 +1,7 @@
 /** What a relay is told, and what it tells. */
 import type { Limits } from '../limits.ts';
 import type { ForwardOptions, ForwardStatus } from './forward/options.ts';
+import type { FrameTap } from './tap.ts';
 
 /** A TCP address to listen on. `port` 0: chosen by the system, reported in `Relay.addresses`. */
 export interface ListenAddress {
@@ -60,6 +61,8 @@ export interface RelayOptions {
   forward?: ForwardOptions;
   /** Pass sessions on for a network consumer that names the way. */
   allowHops?: boolean;
+  /** Gets what producers send, in place of the output directory; absent: nobody does. */
+  tap?: FrameTap;
   limits: Limits;
 }
 

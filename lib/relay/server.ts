@@ -238,15 +238,19 @@ class RelayServer implements Relay {
 
   #newState(journal: Journal, locks: ReturnType<typeof openRangeLocks>): RelayState {
     const { outputPath, groupOutputBy, durability, fdPoolSize, keepFreeBytes, limits } = this.#options;
-    const { forward } = this.#options;
+    const { forward, tap } = this.#options;
     const forwarder =
       forward !== undefined || this.#options.allowHops === true
         ? new Forwarder(forward ?? defaultForward(outputPath))
         : undefined;
+    const taps = [forwarder, tap].filter((each) => each !== undefined);
     const store = new TraceStore({
       outputPath,
-      isPassing: (session) => forward?.noStore === true || forwarder?.hasRoute(session) === true,
-      ...(forwarder && { onFrame: (frame, slab) => forwarder.frame(frame, slab) }),
+      isPassing: (session) =>
+        tap !== undefined || forward?.noStore === true || forwarder?.hasRoute(session) === true,
+      onFrame: (frame, slab) => {
+        for (const each of taps) each.frame(frame, slab);
+      },
       grouping: groupOutputBy,
       locks,
       journal,
@@ -257,7 +261,7 @@ class RelayServer implements Relay {
       onStreamClosed: (handle) => {
         const stream = state.streams.get(handle);
         state.streams.delete(handle);
-        forwarder?.streamClosed(handle);
+        for (const each of taps) each.streamClosed(handle);
         stream?.session.streamClosed(handle);
       },
     });
@@ -275,6 +279,7 @@ class RelayServer implements Relay {
       refused: {},
       udp: undefined,
       forwarder,
+      taps,
       sessionEnded: (session) => state.sessions.delete(session.id),
     };
     return state;

@@ -5,6 +5,7 @@ import type { SlabPool } from '../stage/slab.ts';
 import type { Forwarder } from './forward/forwarder.ts';
 import type { RelayOptions } from './options.ts';
 import type { RelaySession, RelayStream } from './session.ts';
+import type { FrameTap } from './tap.ts';
 import type { UdpReceiver } from './udp/receiver.ts';
 
 /** See the file's head. */
@@ -27,6 +28,8 @@ export interface RelayState {
   udp: UdpReceiver | undefined;
   /** Passes everything on; undefined: nothing is. */
   readonly forwarder: Forwarder | undefined;
+  /** Who gets what producers send, the forwarder among them. */
+  readonly taps: readonly FrameTap[];
   /** A session has no connection and no stream any more. */
   sessionEnded(session: RelaySession): void;
 }

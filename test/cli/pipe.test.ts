@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, truncateSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -10,12 +10,14 @@ import { main } from '../../cli/main.ts';
 import { captureSink } from '../../lib/disk/capture-sink.ts';
 import { captureSource } from '../../lib/disk/capture-source.ts';
 import { createLogFile } from '../../lib/disk/log-writer.ts';
-import { createRelay, relayOptions } from '../../lib/index.ts';
+import { createRelay, loadCapture, relayOptions } from '../../lib/index.ts';
 import type { FrameBatch } from '../../lib/stage/batch.ts';
 import type { Frame } from '../../lib/stage/frames.ts';
 import { looseSlab } from '../../lib/stage/slab.ts';
 import { data, index, opening, sessionEnd, streamEnd } from '../helpers/frames.ts';
 import { fakeContext, temporary } from './fake-context.ts';
+
+process.env.TZ = 'UTC'; // trace chunks are named by local time, and these were recorded in UTC
 
 const bin = fileURLToPath(new URL('../../cli/bin.js', import.meta.url));
 
@@ -37,6 +39,13 @@ async function capture(t: ExecutionContext, packets: number): Promise<string> {
   ];
   await pipeline(Readable.from(all), captureSink(createLogFile(path, { content: 'frames' })));
   return path;
+}
+
+/** What is stored below a directory, as text that shows where it differs. */
+function filesBelow(path: string): Record<string, string> {
+  const names = readdirSync(path, { recursive: true, encoding: 'utf8' }).sort();
+  const files = names.filter((name) => statSync(join(path, name)).isFile());
+  return Object.fromEntries(files.map((name) => [name, readFileSync(join(path, name), 'hex')]));
 }
 
 async function framesOf(path: string): Promise<Frame[]> {
@@ -203,6 +212,35 @@ test('pipe: a trace goes into a relay, over TCP or its packets over UDP, and bac
       t.deepEqual(readFileSync(join(outputPath, 'vm', way, trace, file)), original);
   }
 });
+
+for (const name of ['ust-plain', 'rotation', 'live'])
+  test(`pipe: what a producer sends to a net:// source (${name}) lies in the next relay as it would have lain here`, async (t) => {
+    const recording = fileURLToPath(new URL(`../../../fixtures/relay/${name}`, import.meta.url));
+    const relay = createRelay(relayOptions(temporary(t)));
+    await relay.start();
+    t.teardown(() => relay.destroy());
+    const { control, data } = relay.addresses;
+    const between = fakeContext(t, [
+      'pipe',
+      'net://localhost:0:0',
+      `net://127.0.0.1:${control.port}:${data.port}`,
+      '--json',
+    ]);
+    const passing = main(between);
+    await between.said('listening');
+    const [, controlPort, dataPort] = /control \S+:(\d+), data \S+:(\d+)/.exec(between.words('stderr')) ?? [];
+    const { replay } = await loadCapture();
+    const host = '127.0.0.1';
+    await replay({
+      path: join(recording, 'conversation.mrlog'),
+      control: { host, port: Number(controlPort) },
+      data: { host, port: Number(dataPort) },
+    });
+    between.signal('SIGTERM');
+    t.is(await passing, 0, between.words('stdout') + between.words('stderr'));
+    await relay.close();
+    t.deepEqual(filesBelow(relay.status().outputPath), filesBelow(join(recording, 'oracle')));
+  });
 
 test('pipe: a source that cannot be read is status 1, named', async (t) => {
   const context = fakeContext(t, ['pipe', 'capture:/no/such', `capture:${join(temporary(t), 'x')}`]);

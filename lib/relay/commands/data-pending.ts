@@ -22,7 +22,7 @@ export const dataPending: Handler<'dataPending'> = {
   handle({ relay, session }, { streamId, lastNetSeqNum }) {
     const stream = ownStream(relay, session, 'dataPending', streamId);
     stream.asked = true;
-    const isSpooled = relay.forwarder?.isWritten(stream.handle) ?? true;
+    const isSpooled = relay.taps.every((tap) => tap.isWritten(stream.handle));
     return { ret: stream.writer.isPending(lastNetSeqNum) || !isSpooled ? 1 : 0 };
   },
   refuse: ({ ret }) => (ret === undefined ? undefined : { ret: unknownStream }),

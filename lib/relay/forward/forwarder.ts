@@ -12,6 +12,7 @@ import type { Frame } from '../../stage/frames.ts';
 import type { Slab } from '../../stage/slab.ts';
 import { tell } from '../../telemetry.ts';
 import { parseRoute } from '../client/route.ts';
+import type { FrameTap } from '../tap.ts';
 import type { ForwardOptions, ForwardStatus, ForwardTarget } from './options.ts';
 import { Shipper } from './shipper.ts';
 
@@ -25,7 +26,7 @@ const usualSegmentBytes = 16 * 1024 * 1024;
 const spoolName = /^(\d+)-(\d+)-(\d+)$/;
 
 /** See the file's head. */
-export class Forwarder {
+export class Forwarder implements FrameTap {
   readonly #options: ForwardOptions;
   readonly #ways = new Set<Way>();
   /** Sessions of streams that are open. */

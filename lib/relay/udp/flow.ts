@@ -165,22 +165,18 @@ export class UdpFlow implements Owner {
     this.#wakeLater();
   }
 
-  #write({ streamId, netSeqNum, paddingSizeBytes, bytes }: WholePacket): Promise<void> | undefined {
+  async #write({ streamId, netSeqNum, paddingSizeBytes, bytes }: WholePacket): Promise<void> {
     const stream = Number(streamId);
     const writer = this.#writerOf(streamId);
-    if (writer === undefined || writer.failed !== undefined || !writer.hasFile) return undefined;
+    if (writer === undefined || writer.failed !== undefined || !writer.hasFile) return;
     const { length } = bytes;
-    const data = {
-      stream,
-      netSeqNum,
-      paddingSizeBytes,
-      dataSizeBytes: length,
-      offsetBytes: 0,
-      start: 0,
-      end: length,
+    const range = { dataSizeBytes: length, offsetBytes: 0, start: 0, end: length };
+    const batch: FrameBatch = {
+      slab: looseSlab(bytes),
+      frames: [{ kind: 'data', last: true, stream, netSeqNum, paddingSizeBytes, ...range }],
     };
-    const batch: FrameBatch = { slab: looseSlab(bytes), frames: [{ kind: 'data', last: true, ...data }] };
-    return new Promise((resolve) => {
+    for (const tap of this.#relay.taps) await tap.data(batch);
+    await new Promise<void>((resolve) => {
       this.#writer.write(batch, () => resolve());
     });
   }
