@@ -30,7 +30,7 @@ export type { NbdUri } from './network/uri-nbd.ts';
 export { defaultPorts, UriText } from './network/uri-parts.ts';
 export { notifyManager } from './os/notify.ts';
 export type { ConsumeOptions, ConsumeReport, RunningConsumer } from './pipe/consume.ts';
-export { type Pair, pairs, sinkKinds, sourceKinds } from './pipe/pairs.ts';
+export { diskPair, type Pair, pairs, sinkKinds, sourceKinds } from './pipe/pairs.ts';
 export type { Delivered } from './pipe/target.ts';
 export type { PipeOptions, PipeReport, RunningPipe } from './pipe.ts';
 export { relayOptions } from './relay/defaults.ts';

@@ -12,6 +12,7 @@ import { gate } from './stage/gate.ts';
 import { meter, type Passed } from './stage/meter.ts';
 import { nameMatcher, select } from './stage/select.ts';
 
+export { holdsFrameLog } from './pipe/ends.ts';
 export { type RawOptions, viewRaw } from './pipe/raw.ts';
 
 /** What to connect, and what of it. */

@@ -1,4 +1,7 @@
+import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
 import {
+  diskPair,
   loadPipe,
   type Moment,
   openLog,
@@ -10,6 +13,7 @@ import {
   sinkKinds,
   sourceKinds,
   splitEndpoints,
+  type Uri,
 } from '../../lib/index.ts';
 import { helpOption, jsonOption, section } from '../common-options.ts';
 import type { Command, Context } from '../context.ts';
@@ -128,16 +132,13 @@ export const pipe: Command = {
 
 function help(): string {
   const rows = (kinds: Readonly<Record<string, string>>) =>
-    Object.values(kinds)
-      .map((text) => `  ${text}\n`)
-      .join('');
-  const width = Math.max(...pairs.map(({ source, sink }) => `${source} ${sink}`.length));
-  const useful = pairs.map(({ source, sink, use }) => `  ${`${source} ${sink}`.padEnd(width)}  ${use}\n`);
+    [...Object.values(kinds), diskPair.kind].map((text) => `  ${text}\n`).join('');
+  const all = [...pairs, diskPair];
+  const width = Math.max(...all.map(({ source, sink }) => `${source} ${sink}`.length));
+  const useful = all.map(({ source, sink, use }) => `  ${`${source} ${sink}`.padEnd(width)}  ${use}\n`);
   return [
     'usage: millrace pipe [OPTION]... SOURCE SINK\n',
     '       millrace pipe DIR - | ssh HOST millrace pipe - SINK\n\n',
-    'Disks: nbd://HOST[:PORT][/EXPORT], nbds://, nbd+unix:///EXPORT?socket=PATH to each other and to image files,\n',
-    'see millrace nbd copy --help.\n\n',
     `Sources:\n${rows(sourceKinds)}\nSinks:\n${rows(sinkKinds)}\nPairs:\n${useful.join('')}\n`,
     helpText(optionTable),
     '\nExit status: 0 all of it passed, 1 failed, or a part is missing, 2 wrong usage.\n',
@@ -167,7 +168,10 @@ async function run(context: Context): Promise<number> {
   if (source === undefined || sink === undefined || more.length > 0)
     throw usageError('a SOURCE and a SINK are needed');
   const [from, to] = [parseUri(source, { listen: true }), parseUri(splitEndpoints(sink)[0] ?? '')];
-  if (isDiskCopy(from, to)) return await copyDisks(context, from, to, settings.json);
+  const { holdsFrameLog } = await loadPipe();
+  const image = to.kind === 'path' ? fileOf(context, from) : undefined;
+  if ((image !== undefined && !(await holdsFrameLog(image))) || isDiskCopy(from, to))
+    return await copyDisks(context, from, to, settings.json);
   // What cannot be read, connections that are made again, directories that are taken.
   const log = openLog({ stream: context.stderr, format: 'text', level: 'warn' });
   try {
@@ -208,6 +212,14 @@ async function carry(
   if (settings.json) out.write(`${asJson(report)}\n`);
   else context.stderr.write(asText(report));
   return report.outcome.kind === 'end' && report.missing.length === 0 ? 0 : 1;
+}
+
+/** The file or block device that an address names; undefined: none. */
+function fileOf({ cwd }: Context, uri: Uri): string | undefined {
+  if (uri.kind !== 'path') return undefined;
+  const path = resolve(cwd, uri.path);
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found?.isFile() === true || found?.isBlockDevice() === true ? path : undefined;
 }
 
 /** Steers a pipe by signals and the control socket, and shows how far it is. */

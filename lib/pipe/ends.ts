@@ -58,7 +58,8 @@ export function sinkKindOf(uri: Uri): KindOf<SinkKind> {
   return uri.kind === 'path' ? { kind: 'directory' } : { why: `${uri.text} is no sink` };
 }
 
-async function holdsFrameLog(path: string): Promise<boolean> {
+/** Whether a file begins as frame logs do. */
+export async function holdsFrameLog(path: string): Promise<boolean> {
   const { logMagic } = await import('../wire/frame-log.ts');
   const file = await open(path).catch(() => undefined);
   try {

@@ -20,6 +20,14 @@ export const sinkKinds = {
 } as const;
 export type SinkKind = keyof typeof sinkKinds;
 
+/** A disk goes into a disk alone, on either side; `nbd copy` does the same. */
+export const diskPair = {
+  kind: 'IMAGE, nbd://HOST[:PORT][/EXPORT], nbds://, nbd+unix:///[EXPORT]?socket=PATH: a disk',
+  source: 'disk',
+  sink: 'disk',
+  use: 'copy a disk',
+} as const;
+
 /** The useful pairs, and what each is for. */
 const useful: Readonly<Record<SourceKind, Partial<Record<SinkKind, string>>>> = {
   relay: {

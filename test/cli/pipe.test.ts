@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, statSync, truncateSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -241,6 +241,14 @@ for (const name of ['ust-plain', 'rotation', 'live'])
     await relay.close();
     t.deepEqual(filesBelow(relay.status().outputPath), filesBelow(join(recording, 'oracle')));
   });
+
+test('pipe: an image goes into an image', async (t) => {
+  const folder = temporary(t);
+  const [image, copy] = [join(folder, 'a.img'), join(folder, 'b.img')];
+  writeFileSync(image, Buffer.alloc(100_000, 'disk'));
+  t.is(await main(fakeContext(t, ['pipe', image, copy])), 0);
+  t.true(readFileSync(copy).equals(readFileSync(image)));
+});
 
 test('pipe: a source that cannot be read is status 1, named', async (t) => {
   const context = fakeContext(t, ['pipe', 'capture:/no/such', `capture:${join(temporary(t), 'x')}`]);
