@@ -105,6 +105,13 @@ export class AllocationMap {
     }
   }
 
+  /** Whether no part of `[start, end)` is known to be a hole. */
+  isData(start: number, end: number): boolean {
+    if (this.#state !== 'built') return true;
+    const behind = Math.ceil(end / this.blockBytes);
+    return this.#bits.nextClear(Math.floor(start / this.blockBytes), behind) === behind;
+  }
+
   /** From `start` to `end`, how far it stays the same: `end` at the most. Only what is built says `hole`. */
   run(start: number, end: number): { hole: boolean; end: number } {
     if (this.#state !== 'built') return { hole: false, end };

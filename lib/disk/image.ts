@@ -65,6 +65,11 @@ export class Image {
     this.#sync = new SharedSync(() => this.#file.sync());
     this.#map = new AllocationMap(this.#measure());
     this.#building = this.#map.build(this.#source, this.#stop.signal);
+    const tail = this.#file.measure() - this.sizeBytes;
+    if (tail > 0) {
+      const words = `${path}: the last ${tail} bytes are no whole sector and are left out`;
+      tell('warn', 'disk:image-tail', words, { path, tail });
+    }
   }
 
   get path(): string {
@@ -89,16 +94,10 @@ export class Image {
     return this.#building;
   }
 
+  /** Bytes in whole sectors now. */
   #measure(): number {
     const bytes = this.#file.measure();
-    const tail = bytes % this.#sectorBytes;
-    if (tail > 0)
-      tell(
-        'warn',
-        'disk:image-tail',
-        `${this.path}: the last ${tail} bytes are no whole sector and are left out`,
-      );
-    return bytes - tail;
+    return bytes - (bytes % this.#sectorBytes);
   }
 
   /**

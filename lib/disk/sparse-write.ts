@@ -16,8 +16,7 @@ export function runsToWrite(
   offset: number,
 ): readonly DataRun[] {
   const end = offset + length;
-  const whole = map.run(offset, end);
-  if (!whole.hole && whole.end === end) return [{ start: offset, end }];
+  if (map.isData(offset, end)) return [{ start: offset, end }];
   const runs: DataRun[] = [];
   for (let at = offset; at < end; ) {
     const run = map.run(at, end);

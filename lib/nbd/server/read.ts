@@ -20,57 +20,80 @@ const leastHoleBytes = 4096;
 
 /** Begins a READ; false: there is no memory for its data now. */
 export function read(context: CommandContext, request: Request): boolean {
-  const { codec, outbox, counters } = context;
+  const { codec, outbox } = context;
   if (request.length === 0) {
     codec.empty(outbox, request);
     return true;
   }
+  const wholeBytes = codec.dataHeadBytes + request.length;
+  if (isWhole(context, request) && wholeBytes <= context.pieces.roomBytes)
+    return answer(context, request, wholeBytes, (room) => placeWhole(context, request, room));
   const runs = runsOf(context, request);
   const sizeBytes = runs.reduce(
     (sum, { hole, lengthBytes }) => sum + (hole ? codec.holeBytes : codec.dataHeadBytes + lengthBytes),
     0,
   );
-  if (sizeBytes > context.pieces.roomBytes) {
-    counters.bytesRead += request.length;
-    context.run(request, () => stream(context, request, runs));
-    return true;
-  }
+  if (sizeBytes <= context.pieces.roomBytes)
+    return answer(context, request, sizeBytes, (room) => place(context, request, runs, room));
+  context.counters.bytesRead += request.length;
+  context.run(request, () => stream(context, request, runs));
+  return true;
+}
+
+/** A run of data, and where in a slab its bytes go. */
+type Placed = Run & { at: number };
+
+/** Answers from one room of `sizeBytes`: `layOut` writes the headers and says where the data goes. */
+function answer(
+  context: CommandContext,
+  request: Request,
+  sizeBytes: number,
+  layOut: (room: Room) => readonly Placed[],
+): boolean {
+  const { counters, image, outbox } = context;
   const room = context.pieces.take(sizeBytes);
   if (room === undefined) return false;
   counters.bytesRead += request.length;
-  let isNow: boolean;
+  const { slab, start } = room;
+  const placed = layOut(room);
+  let left: readonly Placed[];
   try {
-    isNow = fillNow(context, request, runs, room);
+    left = placed.filter(
+      ({ at, lengthBytes, offset }) => !image.readNow(slab.bytes, at, lengthBytes, offset),
+    );
   } catch (error) {
-    room.slab.release();
+    slab.release();
     context.failWith(request, error);
     return true;
   }
-  if (isNow) outbox.data(room.slab, room.start, room.start + sizeBytes);
+  if (left.length === 0) outbox.data(slab, start, start + sizeBytes);
   else
     context.run(request, async () => {
       try {
-        await fill(context, request, runs, room);
+        for (const { at, lengthBytes, offset } of left) await image.read(slab.bytes, at, lengthBytes, offset);
       } catch (error) {
-        room.slab.release();
+        slab.release();
         throw error;
       }
-      outbox.data(room.slab, room.start, room.start + sizeBytes);
+      outbox.data(slab, start, start + sizeBytes);
     });
   return true;
 }
 
-/** The request as runs of data and holes; one run of data where holes are not told, or not known. */
-function runsOf({ codec, image }: CommandContext, { flags, offset, length }: Request): Run[] {
-  const whole = [{ offset, lengthBytes: length, hole: false }];
-  if (!codec.hasChunks || (flags & commandFlags.df) !== 0) return whole;
-  const map = image.allocationMap;
+/** Whether it is answered with all of its bytes in one piece. */
+function isWhole({ codec, image }: CommandContext, { flags, length, offset }: Request): boolean {
+  if (!codec.hasChunks || (flags & commandFlags.df) !== 0) return true;
+  return image.allocationMap.isData(offset, offset + length);
+}
+
+/** The request as runs of data and holes. */
+function runsOf(context: CommandContext, request: Request): Run[] {
+  const { length, offset } = request;
+  if (isWhole(context, request)) return [{ offset, lengthBytes: length, hole: false }];
   const end = offset + length;
-  const first = map.run(offset, end);
-  if (!first.hole && first.end === end) return whole;
   const runs: Run[] = [];
   for (let at = offset; at < end; ) {
-    const run = map.run(at, end);
+    const run = context.image.allocationMap.run(at, end);
     const lengthBytes = run.end - at;
     const hole = run.hole && lengthBytes >= leastHoleBytes;
     const last = runs.at(-1);
@@ -81,13 +104,19 @@ function runsOf({ codec, image }: CommandContext, { flags, offset, length }: Req
   return runs;
 }
 
-/** Where each run goes, headers written. */
-function* placed(
+function placeWhole({ codec }: CommandContext, request: Request, { slab, start }: Room): Placed[] {
+  const { length: lengthBytes, offset } = request;
+  codec.dataHead(slab.bytes, start, request, offset, lengthBytes, true);
+  return [{ at: start + codec.dataHeadBytes, offset, lengthBytes, hole: false }];
+}
+
+function place(
   { codec }: CommandContext,
   request: Request,
   runs: readonly Run[],
   { slab, start }: Room,
-): Generator<Run & { at: number }> {
+): Placed[] {
+  const placed: Placed[] = [];
   let at = start;
   for (const [i, run] of runs.entries()) {
     const last = i === runs.length - 1;
@@ -98,25 +127,10 @@ function* placed(
     }
     codec.dataHead(slab.bytes, at, request, run.offset, run.lengthBytes, last);
     at += codec.dataHeadBytes;
-    yield { ...run, at };
+    placed.push({ ...run, at });
     at += run.lengthBytes;
   }
-}
-
-function fillNow(context: CommandContext, request: Request, runs: readonly Run[], room: Room): boolean {
-  for (const { at, offset, lengthBytes } of placed(context, request, runs, room))
-    if (!context.image.readNow(room.slab.bytes, at, lengthBytes, offset)) return false;
-  return true;
-}
-
-async function fill(
-  context: CommandContext,
-  request: Request,
-  runs: readonly Run[],
-  room: Room,
-): Promise<void> {
-  for (const { at, offset, lengthBytes } of placed(context, request, runs, room))
-    await context.image.read(room.slab.bytes, at, lengthBytes, offset);
+  return placed;
 }
 
 /** Sends the runs piece by piece. Simple replies have one header, and nothing may come between. */
