@@ -80,7 +80,8 @@ export class Transmission extends Writable implements CommandContext {
   #ended = false;
 
   constructor(agreement: Agreement, options: TransmissionOptions, onEnd: (ending: Ending) => void) {
-    super({ objectMode: true, highWaterMark: 1 });
+    // with 1 every read of the socket would stop it, and start it again a tick later
+    super({ objectMode: true, highWaterMark: 2 });
     const { contexts, extended, face, served, sizeBytes, socket, structured } = agreement;
     this.#agreement = agreement;
     this.#onEnd = onEnd;
