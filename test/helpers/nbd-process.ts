@@ -125,6 +125,11 @@ export class NbdProcess {
     return readdirSync(`/proc/${this.child.pid}/fd`).length;
   }
 
+  /** Resolves when it has so few descriptors again: connections to its control socket take a moment to go. */
+  async hasDescriptors(count: number): Promise<void> {
+    while (this.descriptors() > count) await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     this.child.kill(signal);
     return (await this.ended).code;

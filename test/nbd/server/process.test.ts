@@ -1,5 +1,5 @@
 // A server as a process: start, end, memory, and who may not stop the others. The letters are those of nbd-migration, E.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import test from 'ava';
 import { noise } from '../../helpers/bytes.ts';
@@ -71,7 +71,7 @@ test('L2: the killswitch cuts a WRITE whose data stop, and nobody else; without 
   t.true(performance.now() - startMs > 900);
   await server.says(/MR_ERR_NBD_KILLED/);
   t.is((await server.status()).clients.length, 1);
-  t.is(server.descriptors(), before);
+  await server.hasDescriptors(before);
   t.false(other.isClosed, 'an idle client is never cut');
   t.is(await server.stop(), 0);
 
@@ -83,6 +83,46 @@ test('L2: the killswitch cuts a WRITE whose data stop, and nobody else; without 
   t.false(slow.isClosed);
   slow.say(Buffer.alloc(2048));
   t.deepEqual(await slow.take(16), simple(1));
+});
+
+test('L27: keep-alive watches every connection, so that a vanished peer frees its place', async (t) => {
+  const server = await NbdProcess.start(t, { args: [imageFile(t, mib)] });
+  const port = await server.port();
+  const raw = new RawClient(t, port);
+  await raw.take(18);
+  const hexPort = port.toString(16).toUpperCase().padStart(4, '0');
+  const line = readFileSync('/proc/net/tcp', 'latin1')
+    .split('\n')
+    .find(
+      (each) => each.includes(`:${hexPort} `) && / 01 /.test(each) && each.split(':')[2]?.startsWith(hexPort),
+    );
+  // timer 2 is keep-alive; when it is due, in hundredths of a second (proc(5))
+  const [, timer, due] = / (\d\d):([0-9A-F]{8}) /.exec(line ?? '') ?? [];
+  t.is(timer, '02');
+  t.true(Number.parseInt(due ?? '', 16) <= 3000);
+});
+
+test('L3: without native calls a disk is served all the same, with one warning for each thing that is missing', async (t) => {
+  const server = await NbdProcess.start(t, {
+    args: [imageFile(t, mib, [[0, noise(4096, 1)]])],
+    env: { MILLRACE_NO_NATIVE: '1' },
+  });
+  const disk = await client(t, await server.port());
+  const bytes = noise(100_000, 2);
+  await disk.write(bytes, 0, bytes.length, 1000, { fua: true });
+  await disk.zero(2000, 50_000);
+  await disk.trim(0, 4096);
+  await disk.flush();
+  bytes.fill(0, 1000, 51_000);
+  const back = Buffer.alloc(bytes.length - 3096);
+  await disk.read(back, 0, back.length, 4096);
+  t.true(back.equals(bytes.subarray(3096)));
+  t.deepEqual(await disk.extents(0, mib, 9), [{ lengthBytes: mib, hole: false }]);
+  t.is((await server.status()).exports[0]?.allocationMap, 'unknown');
+  await disk.disconnect();
+  t.is(await server.stop(), 0);
+  for (const event of ['os:no-locks', 'disk:no-allocation-map'])
+    t.is(server.lines.filter((line) => line.includes(event)).length, 1, event);
 });
 
 test('L9: somebody else on the address ends the start with an error that names it', async (t) => {
@@ -132,7 +172,7 @@ test('L10: clients that close in the middle of a large read do no harm, and the 
   other.say(request({ type: commands.flush, cookie: 4 }));
   t.deepEqual(await other.take(16), simple(4));
   while ((await server.status()).clients.length > 1) await new Promise((resolve) => setTimeout(resolve, 10));
-  t.is(server.descriptors(), before);
+  await server.hasDescriptors(before);
   t.is(await server.stop(), 0);
   for (const line of server.lines) t.notThrows(() => JSON.parse(line) as unknown, line);
 });
