@@ -1,7 +1,7 @@
 /** NBD servers that serve one image over loopback TCP, each as its users start it, none making every write durable. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
@@ -13,6 +13,8 @@ export interface NbdTarget {
   command(image: string, port: number, folder: string): readonly string[];
   /** Name of the export. */
   exportName: string;
+  /** It goes into the background, and its id into this file of its folder; its CPU time is that of its clients' processes. */
+  pidFile?: string;
 }
 
 const program = fileURLToPath(new URL('../../cli/bin.js', import.meta.url));
@@ -49,11 +51,12 @@ export const nbdTargets: readonly NbdTarget[] = [
     name: 'nbd-server',
     needs: 'nbd-server',
     exportName: 'disk',
+    pidFile: 'nbd-server.pid',
     command(image, port, folder) {
       const config = `${folder}/nbd-server.conf`;
       const disk = `[disk]\nexportname=${image}\nflush=true\nfua=true\n`;
       writeFileSync(config, `[generic]\nlistenaddr=127.0.0.1\nport=${port}\n${disk}`);
-      return ['nbd-server', '-d', '-C', config];
+      return ['nbd-server', '-C', config, '-p', `${folder}/nbd-server.pid`];
     },
   },
 ];
@@ -75,21 +78,32 @@ export async function startServer(
   const [command = '', ...args] = target.command(image, port, folder);
   const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   const ended = once(child, 'close');
-  process.once('exit', () => child.kill('SIGKILL'));
-  await accepting(port, child);
+  await accepting(port, () => child.exitCode !== null && child.exitCode > 0);
+  const { pidFile } = target;
+  const pid = pidFile === undefined ? (child.pid ?? 0) : Number(readFileSync(`${folder}/${pidFile}`, 'utf8'));
+  process.once('exit', () => kill(pid, 'SIGKILL'));
   return {
     uri: `nbd://127.0.0.1:${port}/${target.exportName}`,
-    pid: child.pid ?? 0,
+    pid,
     async stop() {
-      child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), 3000);
+      kill(pid, 'SIGTERM');
+      const timer = setTimeout(() => kill(pid, 'SIGKILL'), 3000);
       await ended;
       clearTimeout(timer);
     },
   };
 }
 
-async function accepting(port: number, child: ChildProcess): Promise<void> {
+/** It may be gone already. */
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+async function accepting(port: number, hasFailed: () => boolean): Promise<void> {
   for (;;) {
     const accepted = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1');
@@ -97,7 +111,7 @@ async function accepting(port: number, child: ChildProcess): Promise<void> {
       socket.once('connect', () => socket.destroy());
     });
     if (accepted) return;
-    if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
+    if (hasFailed()) throw new Error('it ended before it listened');
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
