@@ -9,21 +9,13 @@ import { limits } from '../../limits.ts';
 import { socketSource } from '../../network/socket-source.ts';
 import { type ByteBatch, releaseBatch } from '../../stage/batch.ts';
 import { SlabPool } from '../../stage/slab.ts';
-import {
-  allocationStatus,
-  type CommandName,
-  commandFlags,
-  commandRows,
-  extendedRequestHeader,
-  requestHeader,
-  requestMagic,
-  transmissionFlags,
-} from '../../wire/nbd/index.ts';
+import { allocationStatus, type CommandName, commandFlags, transmissionFlags } from '../../wire/nbd/index.ts';
 import type { Disk } from '../disk.ts';
 import { dialServer, inTime, type NbdClientOptions } from './dial-server.ts';
 import { type Agreed, Handshake, type ListedExport } from './handshake.ts';
 import { type Pending, PendingRequests } from './pending.ts';
 import { ReplyReader } from './reply-reader.ts';
+import { encodeRequest } from './request-codec.ts';
 import { Silence } from './silence.ts';
 
 /** What is asked for beside the effect. */
@@ -179,17 +171,7 @@ export class NbdClient implements Disk {
     const { allocationId } = this.agreed;
     if (allocationId === undefined) return [{ lengthBytes: length, hole: false }];
     const pending = await this.#request('blockStatus', offset, asked);
-    const extents: Extent[] = [];
-    let left = asked;
-    for (const { lengthBytes, status } of pending.extents) {
-      const hole = (status & allocationStatus.zero) !== 0;
-      const inside = Math.min(lengthBytes, left);
-      const last = extents.at(-1);
-      if (inside > 0 && last?.hole === hole) last.lengthBytes += inside;
-      else if (inside > 0 && extents.length < most) extents.push({ lengthBytes: inside, hole });
-      else break;
-      left -= inside;
-    }
+    const extents = clipped(pending.extents, asked, most);
     if (extents.length === 0)
       throw new MillraceError('MR_ERR_NBD_PROTOCOL', { peer: this.peer, why: 'no extents' });
     return extents;
@@ -199,7 +181,9 @@ export class NbdClient implements Disk {
   async disconnect(patienceMs = 2000): Promise<void> {
     if (this.#failure !== undefined || this.#isEnding) return await this.closed;
     this.#isEnding = true;
-    this.#socket.write(this.#header('disconnect', 0, 0, 0n, 0));
+    this.#socket.write(
+      encodeRequest(this.agreed, { name: 'disconnect', offset: 0, length: 0, cookie: 0n, flags: 0 }),
+    );
     this.#socket.end();
     const timer = setTimeout(() => this.#socket.destroy(), patienceMs);
     await this.closed;
@@ -261,7 +245,8 @@ export class NbdClient implements Disk {
       };
       const flags = fua && this.can('sendFua') ? commandFlags.fua : 0;
       if (this.#requests.size === 0) this.#silence?.moved();
-      const header = this.#header(command, offset, length, this.#requests.add(pending, cookie), flags);
+      const own = this.#requests.add(pending, cookie);
+      const header = encodeRequest(this.agreed, { name: command, offset, length, cookie: own, flags });
       if (payload === undefined) {
         this.#socket.write(header);
         return;
@@ -272,27 +257,26 @@ export class NbdClient implements Disk {
       this.#socket.uncork();
     });
   }
+}
 
-  #header(name: CommandName, offset: number, length: number, cookie: bigint, flags: number): Buffer {
-    const { code } = commandRows[name];
-    if (!this.agreed.extended)
-      return requestHeader.encode({
-        magic: requestMagic,
-        flags,
-        type: code,
-        cookie,
-        offset: BigInt(offset),
-        length,
-      });
-    const carries = name === 'write' ? commandFlags.payloadLength : 0;
-    return extendedRequestHeader.encode({
-      flags: flags | carries,
-      type: code,
-      cookie,
-      offset: BigInt(offset),
-      length: BigInt(length),
-    });
+/** Extents as a disk tells them: neighbours differ, at most `most`, none beyond `lengthBytes`. */
+function clipped(
+  told: readonly { lengthBytes: number; status: number }[],
+  lengthBytes: number,
+  most: number,
+): Extent[] {
+  const extents: Extent[] = [];
+  let left = lengthBytes;
+  for (const one of told) {
+    const hole = (one.status & allocationStatus.zero) !== 0;
+    const inside = Math.min(one.lengthBytes, left);
+    const last = extents.at(-1);
+    if (inside > 0 && last?.hole === hole) last.lengthBytes += inside;
+    else if (inside > 0 && extents.length < most) extents.push({ lengthBytes: inside, hole });
+    else break;
+    left -= inside;
   }
+  return extents;
 }
 
 /** nbdkit 1.32 offers WRITE_ZEROES in oldstyle too, and answers it with EINVAL. */

@@ -42,11 +42,6 @@ export class Outbox {
     return this.#queuedBytes;
   }
 
-  /** Bytes that the client has not taken. */
-  get pendingBytes(): number {
-    return this.#queuedBytes + this.#socket.writableLength;
-  }
-
   /** More should wait for the socket's 'drain'. */
   get isFull(): boolean {
     return this.#socket.writableLength >= limits.nbdPieceBytes * 2;

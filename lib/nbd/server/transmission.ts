@@ -24,6 +24,7 @@ import { Outbox } from './outbox.ts';
 import { Pieces } from './pieces.ts';
 import { replyCodecOf } from './reply-codec.ts';
 import { type Request, RequestReader } from './request-reader.ts';
+import { Unfinished } from './unfinished.ts';
 import { type Payload, refuse, Write } from './write.ts';
 
 /**
@@ -69,12 +70,7 @@ export class Transmission extends Writable implements CommandContext {
   #isKept = false;
   #taken: () => void = () => undefined;
   #advancing = false;
-  /** Requests that are not answered, with the time they began; oldest first. */
-  readonly #running = new Map<Request, number>();
-  /** A header or data is coming in: since when, and behind how many requests. */
-  #partial: { after: number; sinceMs: number } | undefined;
-  /** Since when the client leaves replies lying. */
-  #stalledSinceMs: number | undefined;
+  readonly #unfinished: Unfinished;
   #ending: Ending | undefined;
   readonly #onEnd: (ending: Ending) => void;
   #ended = false;
@@ -95,21 +91,19 @@ export class Transmission extends Writable implements CommandContext {
     this.durable = options.durable;
     this.codec = replyCodecOf(agreement);
     this.outbox = new Outbox(socket);
+    this.#unfinished = new Unfinished(socket);
     this.pieces = new Pieces(options.pieces);
     socket.on('drain', this.#drained);
   }
 
   /** Requests that were begun and are not answered. */
   get inFlight(): number {
-    return this.#running.size + (this.#payload === undefined ? 0 : 1);
+    return this.#unfinished.running + (this.#payload === undefined ? 0 : 1);
   }
 
   /** Since when the oldest unfinished request is at work, by `performance.now()`; undefined: none is. */
   get busySinceMs(): number | undefined {
-    if (this.outbox.pendingBytes === 0) this.#stalledSinceMs = undefined;
-    const [oldest] = this.#running.values();
-    const since = [oldest, this.#partial?.sinceMs, this.#stalledSinceMs].filter((ms) => ms !== undefined);
-    return since.length === 0 ? undefined : Math.min(...since);
+    return this.#unfinished.sinceMs;
   }
 
   /** Ends it once the request that is coming in, if any, and those in flight are answered. */
@@ -146,11 +140,11 @@ export class Transmission extends Writable implements CommandContext {
   }
 
   run(request: Request, work: () => Promise<void>): void {
-    this.#running.set(request, performance.now());
+    this.#unfinished.begin(request);
     void work()
       .catch((error: unknown) => this.failWith(request, error))
       .finally(() => {
-        this.#running.delete(request);
+        this.#unfinished.end(request);
         this.#answered();
       });
   }
@@ -184,7 +178,6 @@ export class Transmission extends Writable implements CommandContext {
   }
 
   readonly #drained = (): void => {
-    this.#stalledSinceMs = undefined;
     this.outbox.drained();
     this.#advance();
     this.#rest();
@@ -198,27 +191,18 @@ export class Transmission extends Writable implements CommandContext {
     const isDone = this.#consume(batch);
     this.#advancing = false;
     this.outbox.flush();
-    if (this.outbox.pendingBytes > 0) this.#stalledSinceMs ??= performance.now();
     if (!isDone) {
       this.#keep(batch);
       return;
     }
-    this.#notePartial();
+    const isPartial = this.#payload !== undefined || this.#reader.heldBytes > 0;
+    this.#unfinished.isPartial(isPartial, this.counters.requests);
     // destroyed meanwhile: given back there
     if (this.#batch === undefined) return;
     this.#batch = undefined;
     releaseBatch(batch);
     this.#rest();
     this.#taken();
-  }
-
-  /** When the request that is coming in began to come. */
-  #notePartial(): void {
-    const isPartial = this.#payload !== undefined || this.#reader.heldBytes > 0;
-    const { requests } = this.counters;
-    if (!isPartial) this.#partial = undefined;
-    else if (this.#partial?.after !== requests)
-      this.#partial = { after: requests, sinceMs: performance.now() };
   }
 
   /** What waits does not keep a slab of the pool: it is copied, which is little. */
@@ -261,7 +245,7 @@ export class Transmission extends Writable implements CommandContext {
       this.#foreign(request);
       return true;
     }
-    if (this.#running.size >= limits.nbdRequestsInFlight || this.outbox.isFull) return false;
+    if (this.#unfinished.running >= limits.nbdRequestsInFlight || this.outbox.isFull) return false;
     if (this.#session?.begin(this, request) === true) {
       this.counters.requests += 1;
       return true;
@@ -306,7 +290,7 @@ export class Transmission extends Writable implements CommandContext {
 
   /** Nothing is at work: no memory is held, and if it is to end, it has. */
   #rest(): void {
-    if (this.#running.size > 0) return;
+    if (this.#unfinished.running > 0) return;
     if (this.#payload === undefined && this.#batch === undefined) this.pieces.rest();
     if (this.#ending === undefined || this.#advancing) return;
     this.outbox.flush();

@@ -61,6 +61,22 @@ test('F.11: shut out, a client stuck in the middle of a WRITE is cut after a whi
   t.is(server.clients, 0);
 });
 
+test('L2: with a killswitch who leaves replies lying is cut, who takes them is not, nor who is idle', async (t) => {
+  const image = await newImage(t, 16 * mib, [[0, noise(mib, 1)]]);
+  const { port, server } = await serve(t, image, { style: 'oldstyle', killswitchMs: 400 });
+  const [idle, lazy, eager] = [new RawClient(t, port), new RawClient(t, port), new RawClient(t, port)];
+  for (const raw of [idle, lazy, eager]) await raw.take(152);
+  lazy.socket.pause();
+  lazy.say(request({ type: commands.read, length: 16 * mib }));
+  while (server.clients === 3) {
+    eager.say(request({ type: commands.read, cookie: 2, length: 4096 }));
+    await eager.take(16 + 4096);
+  }
+  t.is(server.clients, 2);
+  t.false(idle.isClosed);
+  t.false(eager.isClosed);
+});
+
 test('F.17: one client more than allowed is closed at once, and let in when another has gone', async (t) => {
   const { port, server } = await serve(t, await newImage(t, mib), { maxClients: 1 });
   const first = new RawClient(t, port);
