@@ -12,6 +12,7 @@ import type { DirtyMap, Run } from '../../disk/dirty-map.ts';
 import { MillraceError } from '../../errors.ts';
 import { limits } from '../../limits.ts';
 import { tell } from '../../telemetry.ts';
+import { nbdErrors } from '../../wire/nbd/index.ts';
 import type { Destination } from './destination.ts';
 import type { RateLimit } from './pace.ts';
 import type { MirroredImage } from './source.ts';
@@ -47,6 +48,9 @@ export class Copier {
   readonly #slotCount: number;
   #free: (() => void) | undefined;
   #failure: unknown;
+  /** What the destination offers has not turned out to be wrong: nbdkit 1.32 offers both in oldstyle and refuses them. */
+  #makesHoles = true;
+  #flushes = true;
   /** Sent, and not yet compared with what the destination holds; undefined: it cannot say. */
   readonly #unverified: DirtyMap | undefined;
   readonly #mismatches = new Map<number, number>();
@@ -111,7 +115,15 @@ export class Copier {
   async flush(): Promise<void> {
     const { links } = this.#options;
     // one covers all connections of a millrace listener, and there is one connection to everybody else
-    if (links[0]?.has('sendFlush') === true) await links[0].flush();
+    const [link] = links;
+    if (!this.#flushes || link?.has('sendFlush') !== true) return;
+    try {
+      await link.flush();
+    } catch (error) {
+      if (!isUnsupported(error)) throw error;
+      this.#flushes = false;
+      tell('warn', 'nbd:mirror-no-flush', `${link.address} cannot be told to make the disk durable`);
+    }
   }
 
   /**
@@ -144,7 +156,16 @@ export class Copier {
     const hole = await this.#hole(run);
     if (hole !== undefined) {
       this.#use(hole, async (link) => {
-        await link.zero(hole.offset, hole.lengthBytes);
+        try {
+          await link.zero(hole.offset, hole.lengthBytes);
+        } catch (error) {
+          if (!isUnsupported(error)) throw error;
+          if (this.#makesHoles)
+            tell('info', 'nbd:mirror-no-holes', `${link.address} makes no holes after all`);
+          this.#makesHoles = false;
+          this.#options.dirty.mark(hole.offset, hole.lengthBytes);
+          return;
+        }
         this.totals.holes += 1;
         this.totals.holeBytes += hole.lengthBytes;
         this.#options.sent(hole.lengthBytes);
@@ -168,7 +189,7 @@ export class Copier {
    */
   async #hole(run: Run): Promise<Run | undefined> {
     const { image, dirty, links } = this.#options;
-    if (links[0]?.has('sendWriteZeroes') !== true) return undefined;
+    if (!this.#makesHoles || links[0]?.has('sendWriteZeroes') !== true) return undefined;
     const { offset } = run;
     const look = async (): Promise<number> => {
       const most = Math.min(holeBytes, dirty.sizeBytes - offset);
@@ -253,4 +274,11 @@ export class Copier {
       this.#free = resolve;
     });
   }
+}
+
+/** A request that is not known there, which is not one that has failed. */
+function isUnsupported(error: unknown): boolean {
+  if (!(error instanceof MillraceError)) return false;
+  const { refusal } = error.facts;
+  return refusal === nbdErrors.EINVAL || refusal === nbdErrors.ENOTSUP;
 }

@@ -91,7 +91,7 @@ export class Destination {
     this.#framer = new Framer<ReplyHeader>(this.#format(), {
       begin: ({ error, pending }, bytes, start, end) => {
         if (error === 0) pending.resolve(Buffer.from(bytes.subarray(start, end)));
-        else pending.reject(this.#error(`refused a request: ${nbdErrorName(error)}`));
+        else pending.reject(this.#error(`refused a request: ${nbdErrorName(error)}`, { refusal: error }));
       },
       part: () => undefined,
     });
@@ -291,8 +291,9 @@ export class Destination {
     this.#pending.clear();
   }
 
-  #error(reason: string): MillraceError {
-    return new MillraceError('MR_ERR_NBD_MIRROR_REPLY', { address: this.address, why: reason });
+  /** `refusal` among the facts: the server's error; the connection goes on. */
+  #error(reason: string, more: { refusal?: number } = {}): MillraceError {
+    return new MillraceError('MR_ERR_NBD_MIRROR_REPLY', { address: this.address, why: reason, ...more });
   }
 }
 

@@ -271,8 +271,7 @@ export class Mirror {
     const { abort, options, links, limit } = run;
     const { signal } = abort;
     const { image, door } = this.#source;
-    await Promise.race([image.mapped, aborted(signal)]);
-    signal.throwIfAborted();
+    await unlessAborted(signal, image.mapped);
     this.#enter('mapReady');
     if (run.transfer === undefined) {
       const transfer = newTransfer(image.sizeBytes);
@@ -309,8 +308,7 @@ export class Mirror {
     this.#tell('info', 'shutting', 'mirror: clients are shut out', {
       dirtyBytes: run.transfer.dirty.dirtyBytes,
     });
-    await Promise.race([door.shut(), aborted(signal)]);
-    signal.throwIfAborted();
+    await unlessAborted(signal, door.shut());
     this.#enter('clientsGone');
     this.#tell('debug', 'finishing', 'mirror: the last pass', { dirtyBytes: run.transfer.dirty.dirtyBytes });
     await attempt.finish();
@@ -321,8 +319,7 @@ export class Mirror {
       throw new MillraceError('MR_ERR_NBD_MIRROR_SIZE', { address: links[0]?.address ?? '', got, expected });
     if (options.action === 'nothing') return await this.#return(run);
     this.#enter('sent');
-    await Promise.race([door.stop(), aborted(signal)]);
-    signal.throwIfAborted();
+    await unlessAborted(signal, door.stop());
     await this.#handOver(run, servedAt);
   }
 
@@ -404,9 +401,17 @@ export class Mirror {
   }
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
+/** Waits for `work`, or rejects with the signal's reason as soon as it is aborted. */
+async function unlessAborted(signal: AbortSignal, work: Promise<void>): Promise<void> {
+  let abort = (): void => undefined;
+  const aborted = new Promise<void>((resolve) => {
+    abort = resolve;
+    signal.addEventListener('abort', abort, { once: true });
   });
+  try {
+    await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+  signal.throwIfAborted();
 }

@@ -1,6 +1,6 @@
 /** The source against scripted destinations. Numbers in titles are those of nbd-migration, E and F. */
 import type { ExecutionContext } from 'ava';
-import { types } from '../../fakes/nbd/bytes.ts';
+import { reply, types } from '../../fakes/nbd/bytes.ts';
 import { closeAfterConnect } from '../../fakes/nbd/destination/close-after-connect.ts';
 import { closeAfterHello } from '../../fakes/nbd/destination/close-after-hello.ts';
 import { closeMidWrite } from '../../fakes/nbd/destination/close-mid-write.ts';
@@ -402,6 +402,20 @@ test('F.19: holes are zeroed in one request where the destination offers that, a
     zeroed.map(({ offset, length }) => [offset, length]),
     [[size / 2, size / 2]],
   );
+});
+
+test('a destination that offers holes and FLUSH and then does not know them gets zeroes, and no FLUSH', async (t) => {
+  const source = await testSource(t, size, { holes: true });
+  await source.image.mapped;
+  const to = await FakeDestination.start(t, size, {
+    flags: 0x4d,
+    reply: (peer, { type, cookie }) =>
+      peer.write(reply(cookie, type === types.writeZeroes || type === types.flush ? 22 : 0)),
+  });
+  await source.mirror.start(mirrorTo(to));
+  await source.mirror.gone;
+  t.true(to.image.equals(source.bytes));
+  t.is(to.connections, 1);
 });
 
 test('F.21: several requests are in flight', async (t) => {
