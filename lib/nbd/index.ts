@@ -21,7 +21,8 @@ export {
   MigrationListener,
   type Received,
 } from './migration/listener.ts';
-export { type HandedOver, Mirror, type MirrorAction, type MirrorOptions } from './migration/mirror.ts';
+export { Mirror } from './migration/mirror.ts';
+export type { HandedOver, MirrorAction, MirrorOptions } from './migration/options.ts';
 export { isEnd, type MirrorFigures, type MirrorHappening } from './migration/progress.ts';
 export { mirrorOf } from './migration/server-door.ts';
 export { NbdProxy, type ProxyOptions, type ProxyStatus } from './proxy/proxy.ts';

@@ -14,11 +14,9 @@ import { limits } from '../../limits.ts';
 import { tell } from '../../telemetry.ts';
 import { nbdErrors } from '../../wire/nbd/index.ts';
 import type { Destination } from './destination.ts';
+import { takeHole } from './holes.ts';
 import type { RateLimit } from './pace.ts';
 import type { MirroredImage } from './source.ts';
-
-/** Longest WRITE_ZEROES for a hole, bytes: the length of a request has 32 bits. */
-const holeBytes = 2 ** 30;
 
 /** How often a range may be found different before the attempt is given up. */
 const verifyTimes = 3;
@@ -153,7 +151,9 @@ export class Copier {
 
   /** Sends a run that is clean since now, or the hole that begins there; resolves with the bytes it covers. */
   async #begin(run: Run, copied: boolean): Promise<number> {
-    const hole = await this.#hole(run);
+    const { image, dirty, links } = this.#options;
+    const canZero = this.#makesHoles && links[0]?.has('sendWriteZeroes') === true;
+    const hole = canZero ? await takeHole(image, dirty, run) : undefined;
     if (hole !== undefined) {
       this.#use(hole, async (link) => {
         try {
@@ -181,31 +181,6 @@ export class Copier {
       this.#options.sent(run.lengthBytes);
     });
     return run.lengthBytes;
-  }
-
-  /**
-   * The hole that begins with the run, which is longer than it or covers it, where the destination can make one. All of
-   * it is clean then: it is looked for, taken, and looked for again, because a client may have written in between.
-   */
-  async #hole(run: Run): Promise<Run | undefined> {
-    const { image, dirty, links } = this.#options;
-    if (!this.#makesHoles || links[0]?.has('sendWriteZeroes') !== true) return undefined;
-    const { offset } = run;
-    const look = async (): Promise<number> => {
-      const most = Math.min(holeBytes, dirty.sizeBytes - offset);
-      const [first] = await image.extents(offset, most, 1);
-      if (first?.hole !== true) return 0;
-      const lengthBytes = Math.min(first.lengthBytes, most);
-      const isEnd = offset + lengthBytes === dirty.sizeBytes;
-      return isEnd ? lengthBytes : lengthBytes - (lengthBytes % dirty.blockBytes);
-    };
-    const lengthBytes = await look();
-    if (lengthBytes < run.lengthBytes) return undefined;
-    dirty.clean(offset, lengthBytes);
-    if ((await look()) >= lengthBytes) return { offset, lengthBytes };
-    dirty.mark(offset, lengthBytes);
-    dirty.clean(offset, run.lengthBytes);
-    return undefined;
   }
 
   /** Runs `work` in a free slot, which there is. Its failure is the sweep's, and makes the run dirty again. */

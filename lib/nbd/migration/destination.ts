@@ -10,22 +10,19 @@ import { MillraceError, why } from '../../errors.ts';
 import { type Address, addressText } from '../../network/address.ts';
 import { dial } from '../../network/dial.ts';
 import { setKeepAlive } from '../../os/socket-options.ts';
-import { narrow } from '../../schema/index.ts';
 import { Framer } from '../../stage/framer.ts';
 import {
   commandRows,
   hashBytes,
   nbdErrorName,
-  oldstyleHello,
   peerCommands,
-  peerMagic,
-  peerNote,
   requestHeader,
   requestMagic,
   simpleReply,
   transmissionFlags,
   whereBytes,
 } from '../../wire/nbd/index.ts';
+import { type DestinationHello, readHello } from './destination-hello.ts';
 
 /** Times as flexnbd has them. Source: nbd-migration, D.2, A.6, L27. */
 export const destinationTimes = { connectMs: 15_000, helloMs: 5_000, requestMs: 60_000 } as const;
@@ -38,15 +35,6 @@ export interface DestinationOptions {
   /** Without a byte of progress while a request is in flight. */
   requestMs?: number;
   signal?: AbortSignal;
-}
-
-/** What it said of itself. */
-export interface DestinationHello {
-  sizeBytes: number;
-  /** `transmissionFlags` */
-  flags: number;
-  /** Set where it is a millrace listener. */
-  peer: { connections: number; owner: number } | undefined;
 }
 
 interface Pending {
@@ -295,59 +283,4 @@ export class Destination {
   #error(reason: string, more: { refusal?: number } = {}): MillraceError {
     return new MillraceError('MR_ERR_NBD_MIRROR_REPLY', { address: this.address, why: reason, ...more });
   }
-}
-
-/** Reads exactly the hello; what follows stays unread. Closes the socket when it rejects. */
-async function readHello(
-  socket: Socket,
-  address: string,
-  helloMs: number,
-  signal: AbortSignal | undefined,
-): Promise<DestinationHello> {
-  const rejected = (reason: string): MillraceError =>
-    new MillraceError('MR_ERR_NBD_MIRROR_REJECTED', { address, why: reason });
-  let timer: NodeJS.Timeout | undefined;
-  let abort = (): void => undefined;
-  try {
-    const bytes = await new Promise<Buffer>((resolve, reject) => {
-      abort = (): void => reject(signal?.reason as Error);
-      signal?.addEventListener('abort', abort, { once: true });
-      timer = setTimeout(() => {
-        const seconds = helloMs / 1000;
-        // a process that was stopped finds its timer first and the hello after it
-        setTimeout(() => reject(new MillraceError('MR_ERR_NBD_MIRROR_SILENT', { address, seconds })), 20);
-      }, helloMs);
-      const take = (): void => {
-        const hello = socket.read(oldstyleHello.minSizeBytes) as Buffer | null;
-        if (hello !== null) resolve(hello);
-      };
-      socket
-        .on('readable', take)
-        .on('error', (error) => reject(rejected(why(error))))
-        .on('close', () => reject(rejected('closed the connection')))
-        .on('end', () => reject(rejected('closed the connection')));
-    });
-    return decodeHello(bytes);
-  } catch (error) {
-    socket.on('error', () => undefined).destroy();
-    throw error instanceof MillraceError && error.code.startsWith('MR_ERR_WIRE')
-      ? rejected('it is no oldstyle NBD server')
-      : error;
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', abort);
-    for (const event of ['readable', 'error', 'close', 'end']) socket.removeAllListeners(event);
-  }
-}
-
-function decodeHello(bytes: Buffer): DestinationHello {
-  const { sizeBytes, transmissionFlags: flags } = oldstyleHello.decode(bytes);
-  const at = oldstyleHello.offsetOf('reserved');
-  const isPeer = bytes.readBigUInt64BE(at) === peerMagic;
-  const note = isPeer ? peerNote.decode(bytes, at, bytes.length) : undefined;
-  return {
-    sizeBytes: narrow(sizeBytes, 'size of the disk'),
-    flags,
-    peer: note && { connections: note.connections, owner: narrow(note.owner, 'number of a mirror') },
-  };
 }

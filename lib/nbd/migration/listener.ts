@@ -6,7 +6,6 @@
  * The image is marked incomplete from before the first connection until the hand-over: a file beside it says so.
  * Source: nbd-migration, D.5, D.6, F.1.
  */
-import { createHash } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import type { Image } from '../../disk/image.ts';
 import { MillraceError, why } from '../../errors.ts';
@@ -14,20 +13,12 @@ import { limits } from '../../limits.ts';
 import type { Address } from '../../network/address.ts';
 import type { ListenAddress } from '../../network/listen.ts';
 import { tell } from '../../telemetry.ts';
-import {
-  hashBytes,
-  peerCommands,
-  peerNote,
-  simpleReply,
-  transmissionFlags,
-  whereBytes,
-} from '../../wire/nbd/index.ts';
+import { peerNote, transmissionFlags } from '../../wire/nbd/index.ts';
 import type { AccessList } from '../acl.ts';
-import type { CommandContext } from '../server/context.ts';
 import type { ExtendedSession, Extension } from '../server/extension.ts';
-import type { Request } from '../server/request-reader.ts';
 import { NbdServer } from '../server/server.ts';
 import { Coverage } from './coverage.ts';
+import { Session } from './listener-session.ts';
 
 export interface ListenerOptions {
   image: Image;
@@ -236,90 +227,4 @@ export class MigrationListener implements Extension {
     }
     this.#coverage.add(offset, length);
   }
-}
-
-/** One sender's connection. */
-export class Session implements ExtendedSession {
-  readonly peer: string;
-  readonly #listener: MigrationListener;
-  readonly cut: () => void;
-  isJoined = false;
-  #hasBegun = false;
-  #patience: NodeJS.Timeout | undefined;
-
-  /** `joinMs`: how long it may take to join; undefined: for ever. */
-  constructor(listener: MigrationListener, peer: string, cut: () => void, joinMs: number | undefined) {
-    this.#listener = listener;
-    this.peer = peer;
-    this.cut = cut;
-    if (joinMs === undefined) return;
-    this.#patience = setTimeout(() => {
-      if (!this.isJoined) cut();
-    }, joinMs);
-  }
-
-  begin(context: CommandContext, request: Request): boolean {
-    const { type } = request;
-    if (type === peerCommands.join && !this.#listener.isPlain) {
-      this.#join(context, request);
-      return true;
-    }
-    if (this.isJoined) return this.#private(context, request);
-    if (this.#hasBegun) return false;
-    // beside a mirror's connections only those of that mirror may do anything
-    if (!this.#listener.isAlone(this)) {
-      this.cut();
-      return true;
-    }
-    this.#hasBegun = true;
-    this.#listener.begins();
-    return false;
-  }
-
-  ended(ending: { how: string }, { failed }: { failed: number }): void {
-    clearTimeout(this.#patience);
-    this.#listener.left(this, ending.how === 'disc', failed === 0);
-  }
-
-  #join(context: CommandContext, request: Request): void {
-    context.run(request, async () => {
-      if (this.#hasBegun || !(await this.#listener.join(this, request.offset, request.length))) {
-        context.fail(request, 'EPERM', 'another migration is under way');
-        return;
-      }
-      this.isJoined = true;
-      // it says FLUSH before the hand-over
-      context.durable = false;
-      context.codec.done(context.outbox, request);
-    });
-  }
-
-  #private(context: CommandContext, request: Request): boolean {
-    const { type, offset, length } = request;
-    const { image, sizeBytes } = context;
-    if (type === peerCommands.where) {
-      answer(context, request, Buffer.from(this.#listener.servedAt).subarray(0, whereBytes - 1), whereBytes);
-      return true;
-    }
-    if (type !== peerCommands.hash) return false;
-    if (offset > sizeBytes || length > sizeBytes - offset || length > limits.mirrorRequestBytes * 8) {
-      context.fail(request, 'EINVAL', `the hash of ${length} bytes at ${offset}`);
-      return true;
-    }
-    context.run(request, async () => {
-      const bytes = Buffer.allocUnsafe(length);
-      await image.read(bytes, 0, length, offset);
-      answer(context, request, createHash('sha256').update(bytes).digest(), hashBytes);
-    });
-    return true;
-  }
-}
-
-/** A reply with data, which is little. */
-function answer({ outbox }: CommandContext, { cookie }: Request, data: Buffer, sizeBytes: number): void {
-  outbox.small(simpleReply.minSizeBytes + sizeBytes, (bytes, at) => {
-    const behind = simpleReply.encodeInto({ error: 0, cookie }, bytes, at);
-    bytes.fill(0, behind, behind + sizeBytes);
-    data.copy(bytes, behind);
-  });
 }

@@ -6,82 +6,27 @@
  * The hand-over is one tick: the file is removed, if that was asked for, and the disconnect request is written. Before it
  * this copy of the disk counts, after it the other one. Source: nbd-migration, D.3 to D.7.
  */
-import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MillraceError, why } from '../../errors.ts';
 import { limits } from '../../limits.ts';
-import { type Address, addressText } from '../../network/address.ts';
 import { type Told, tell } from '../../telemetry.ts';
-import { Attempt, newTransfer, type Transfer } from './attempt.ts';
-import { Destination, type DestinationOptions } from './destination.ts';
-import { type PauseBounds, RateLimit } from './pace.ts';
+import { Attempt } from './attempt.ts';
+import type { Destination } from './destination.ts';
+import { type HandedOver, type MirrorOptions, pauseBounds } from './options.ts';
 import { Happenings, type MirrorEventName, type MirrorFigures } from './progress.ts';
+import { MigrationRun } from './run.ts';
 import type { MirrorSource } from './source.ts';
 import { isMirroring, type MirrorEvent, type MirrorState, mirrorTable, nextState } from './states.ts';
 
-/** What follows the last byte: this server's end; its end without the file; it goes on and the other learns nothing. */
-export type MirrorAction = 'exit' | 'unlink' | 'nothing';
-
-/** What a migration is asked for. */
-export interface MirrorOptions extends Omit<DestinationOptions, 'signal'> {
-  address: Address;
-  action: MirrorAction;
-  /** Of the first copy. */
-  maxBytesPerSecond?: number;
-  pause?: Partial<PauseBounds>;
-  /** To a millrace listener: compare by hash before the hand-over. True unless told. */
-  verify?: boolean;
-  /** To a millrace listener: connections beside each other, at most as many as it allows. */
-  connections?: number;
-  /** Bytes that clients may change behind the first copy before these are sent first; `limits.mirrorChangedBytes`. */
-  changedBytes?: number;
-  /** Before a failed attempt is followed by the next. */
-  retryMs?: number;
-  /** How long to wait, after the hand-over, until the other side has hung up. */
-  lingerMs?: number;
-}
-
-/** Where the disk has gone. */
-export interface HandedOver {
-  destination: string;
-  /** Where it will be served, where the other side said so. */
-  servedAt: string | undefined;
-  atMs: number;
-  /** For how long clients were shut out, ms. */
-  pauseMs: number;
-  unlinked: boolean;
-}
-
-/** As flexnbd estimates it, and never more than it allows. Source: nbd-migration, D.2. */
-export const pauseBounds: PauseBounds = { pauseMs: 50, mostPauseMs: 5000 };
-
 const retryMs = 1000;
 const lingerMs = 5000;
-
-/** One migration from its start to its end. */
-interface Run {
-  options: MirrorOptions;
-  /** Names it to a millrace listener: not 0, below 2^48. */
-  id: number;
-  abort: AbortController;
-  limit: RateLimit;
-  startedMs: number;
-  attempts: number;
-  transfer: Transfer | undefined;
-  attempt: Attempt | undefined;
-  links: Destination[];
-  forget: () => void;
-  /** When the clients were shut out, by the monotonic clock. */
-  shutMs: number;
-  ended: Promise<void>;
-}
 
 /** See the file's head. One migration at a time. */
 export class Mirror {
   readonly happenings = new Happenings();
   readonly #source: MirrorSource;
   #state: MirrorState = 'idle';
-  #run: Run | undefined;
+  #run: MigrationRun | undefined;
   #handedOver: HandedOver | undefined;
   #gone: (where: HandedOver) => void = () => undefined;
   /** Resolves when the disk has changed hands: this server's work is done. */
@@ -119,23 +64,9 @@ export class Mirror {
     if (this.#state === 'stopped') throw new MillraceError('MR_ERR_NBD_MIRROR_ENDING', {});
     if (this.isMirroring) throw new MillraceError('MR_ERR_NBD_MIRROR_RUNNING', {});
     this.#enter('start');
-    const startedMs = performance.now();
-    const run: Run = {
-      options,
-      id: randomInt(1, 2 ** 48 - 1),
-      abort: new AbortController(),
-      limit: new RateLimit(options.maxBytesPerSecond, startedMs),
-      startedMs,
-      attempts: 0,
-      transfer: undefined,
-      attempt: undefined,
-      links: [],
-      forget: () => undefined,
-      shutMs: 0,
-      ended: Promise.resolve(),
-    };
+    const run = new MigrationRun(options, this.#source.image);
     this.#run = run;
-    this.#tell('info', 'connecting', `mirror to ${addressText(options.address)}`);
+    this.#tell('info', 'connecting', `mirror to ${run.destination}`);
     await new Promise<void>((resolve, reject) => {
       run.ended = this.#attempts(run, resolve, reject);
     });
@@ -153,7 +84,7 @@ export class Mirror {
       return 'completed';
     }
     this.#end(run, 'broken');
-    if (!admitted) await this.#source.door.open();
+    if (!admitted) await this.#letIn();
     await run.ended;
     return 'stopped';
   }
@@ -180,31 +111,11 @@ export class Mirror {
 
   /** undefined: no migration. */
   figures(): MirrorFigures | undefined {
-    const run = this.#run;
-    if (run === undefined || !this.isMirroring) return undefined;
-    const { transfer, attempt, options, limit, startedMs, attempts } = run;
-    const now = performance.now();
-    const leftBytes = transfer?.dirty.dirtyBytes ?? this.#source.image.sizeBytes;
-    const bytesPerSecond = attempt?.speed.bytesPerSecond(now) ?? 0;
-    return {
-      state: this.#state,
-      destination: addressText(options.address),
-      sizeBytes: this.#source.image.sizeBytes,
-      leftBytes,
-      sentBytes: transfer?.sentBytes ?? 0,
-      pass: transfer?.pass ?? 0,
-      attempt: attempts,
-      bytesPerSecond,
-      secondsLeft: leftBytes === 0 ? 0 : leftBytes / bytesPerSecond,
-      durationMs: now - startedMs,
-      limitBytesPerSecond: limit.bytesPerSecond,
-      holeBytes: attempt?.totals.holeBytes ?? 0,
-      verifiedBytes: attempt?.totals.verifiedBytes ?? 0,
-    };
+    return this.isMirroring ? this.#run?.figures(this.#state) : undefined;
   }
 
   /** Attempts until one succeeds, or the signal is aborted. Never rejects. */
-  async #attempts(run: Run, started: () => void, refused: (error: unknown) => void): Promise<void> {
+  async #attempts(run: MigrationRun, started: () => void, refused: (error: unknown) => void): Promise<void> {
     const { abort, options } = run;
     for (;;) {
       try {
@@ -213,7 +124,7 @@ export class Mirror {
         await this.#copy(run);
         return;
       } catch (error) {
-        this.#close(run);
+        run.close();
         if (abort.signal.aborted) return refused(abort.signal.reason);
         const isFirst = this.#state === 'connecting';
         await this.#failed(run, error);
@@ -225,67 +136,33 @@ export class Mirror {
     }
   }
 
-  /** D.3: connects, reads the hello, compares the sizes; says that it has started. */
-  async #connect(run: Run): Promise<void> {
-    const { options, abort } = run;
-    run.attempts += 1;
-    const open = (): Promise<Destination> =>
-      Destination.open(options.address, { ...options, signal: abort.signal });
-    const first = await open();
-    run.links = [first];
-    const { sizeBytes } = this.#source.image;
-    const { peer, sizeBytes: got } = first.hello;
-    if (got !== sizeBytes)
-      throw new MillraceError('MR_ERR_NBD_MIRROR_SIZE', { address: first.address, got, expected: sizeBytes });
-    if (peer !== undefined) {
-      if (peer.owner !== run.id) this.#forget(run);
-      await first.join(run.id, run.attempts);
-      const more = Math.min(options.connections ?? peer.connections, peer.connections) - 1;
-      for (let n = 0; n < more; n += 1) {
-        const link = await open();
-        run.links.push(link);
-        await link.join(run.id, run.attempts);
-      }
-    } else this.#forget(run);
-    abort.signal.throwIfAborted();
+  /** D.3; says that it has started. */
+  async #connect(run: MigrationRun): Promise<void> {
+    const first = await run.connect();
+    run.abort.signal.throwIfAborted();
     this.#enter('connected');
     const isResumed = run.transfer !== undefined;
     this.#tell('info', isResumed ? 'resumed' : 'connected', `mirror to ${first.address} has started`, {
       destination: first.address,
       connections: run.links.length,
-      millrace: peer !== undefined,
+      millrace: first.hello.peer !== undefined,
       attempt: run.attempts,
-      leftBytes: run.transfer?.dirty.dirtyBytes ?? sizeBytes,
+      leftBytes: run.transfer?.dirty.dirtyBytes ?? this.#source.image.sizeBytes,
     });
   }
 
-  /** What an earlier attempt knows does not hold any more: the next one begins from zero. */
-  #forget(run: Run): void {
-    run.forget();
-    run.forget = () => undefined;
-    run.transfer = undefined;
-  }
-
   /** D.4 and D.5. */
-  async #copy(run: Run): Promise<void> {
+  async #copy(run: MigrationRun): Promise<void> {
     const { abort, options, links, limit } = run;
     const { signal } = abort;
     const { image, door } = this.#source;
     await unlessAborted(signal, image.mapped);
     this.#enter('mapReady');
-    if (run.transfer === undefined) {
-      const transfer = newTransfer(image.sizeBytes);
-      run.transfer = transfer;
-      const { sizeBytes } = transfer.dirty;
-      // a disk that has grown is found out before the hand-over
-      run.forget = image.onWrite((offset, length) => {
-        if (offset < sizeBytes) transfer.dirty.mark(offset, Math.min(length, sizeBytes - offset));
-      });
-    }
+    const transfer = run.watch();
     const attempt = new Attempt({
       image,
       links,
-      transfer: run.transfer,
+      transfer,
       limit,
       pause: { ...pauseBounds, ...options.pause },
       verify: options.verify ?? true,
@@ -305,18 +182,13 @@ export class Mirror {
     signal.throwIfAborted();
     this.#enter('converged');
     run.shutMs = performance.now();
-    this.#tell('info', 'shutting', 'mirror: clients are shut out', {
-      dirtyBytes: run.transfer.dirty.dirtyBytes,
-    });
+    this.#tell('info', 'shutting', 'mirror: clients are shut out', { dirtyBytes: transfer.dirty.dirtyBytes });
     await unlessAborted(signal, door.shut());
     this.#enter('clientsGone');
-    this.#tell('debug', 'finishing', 'mirror: the last pass', { dirtyBytes: run.transfer.dirty.dirtyBytes });
+    this.#tell('debug', 'finishing', 'mirror: the last pass', { dirtyBytes: transfer.dirty.dirtyBytes });
     await attempt.finish();
     signal.throwIfAborted();
-    const { sizeBytes: expected } = image;
-    const got = run.transfer.dirty.sizeBytes;
-    if (got !== expected)
-      throw new MillraceError('MR_ERR_NBD_MIRROR_SIZE', { address: links[0]?.address ?? '', got, expected });
+    run.mustBe(transfer.dirty.sizeBytes, image.sizeBytes);
     if (options.action === 'nothing') return await this.#return(run);
     this.#enter('sent');
     await unlessAborted(signal, door.stop());
@@ -324,22 +196,23 @@ export class Mirror {
   }
 
   /** The other side has all and is told nothing; this one goes on. */
-  async #return(run: Run): Promise<void> {
+  async #return(run: MigrationRun): Promise<void> {
     this.#enter('resumed');
-    await this.#source.door.open();
-    this.#close(run);
+    await this.#letIn();
+    run.close();
     this.#end(run, 'returned', { pauseMs: performance.now() - run.shutMs });
   }
 
-  async #handOver(run: Run, servedAt: string | undefined): Promise<void> {
+  async #handOver(run: MigrationRun, servedAt: string | undefined): Promise<void> {
     const { options, links } = run;
     const [first, ...others] = links as [Destination, ...Destination[]];
     for (const link of others) link.destroy();
     first.check();
     // from here to the end of the tick nothing can come between
+    const committed = nextState(this.#state, 'closed');
     const unlinked = options.action === 'unlink';
     if (unlinked) this.#source.unlink();
-    this.#enter('closed');
+    this.#state = committed;
     first.disconnect();
     const pauseMs = performance.now() - run.shutMs;
     const handedOver = { destination: first.address, servedAt, atMs: Date.now(), pauseMs, unlinked };
@@ -355,11 +228,11 @@ export class Mirror {
       verifiedBytes: run.attempt?.totals.verifiedBytes,
       attempts: run.attempts,
     });
-    this.#forget(run);
+    run.forget();
     this.#gone(handedOver);
   }
 
-  async #failed(run: Run, error: unknown): Promise<void> {
+  async #failed(run: MigrationRun, error: unknown): Promise<void> {
     const isFirst = this.#state === 'connecting';
     const admitted = this.admits;
     this.#enter('failed');
@@ -367,22 +240,27 @@ export class Mirror {
     const facts = { why: why(error), attempt: run.attempts };
     if (isFirst) return this.#end(run, 'refused', facts);
     this.#tell('warn', 'retrying', `the mirror failed and is tried again: ${why(error)}`, facts, code);
-    if (!admitted) await this.#source.door.open();
+    if (!admitted) await this.#letIn();
+  }
+
+  /** Lets clients in again. Somebody else may sit on the address by now: it is tried with every attempt. */
+  async #letIn(): Promise<void> {
+    try {
+      await this.#source.door.open();
+    } catch (error) {
+      tell('error', 'nbd:mirror-door', `clients cannot be let in again: ${why(error)}`);
+    }
   }
 
   /** Takes `run` apart; its loop ends by itself, woken by the signal. */
-  #end(run: Run, event: MirrorEventName, facts: Told['facts'] = {}): void {
+  #end(run: MigrationRun, event: MirrorEventName, facts: Told['facts'] = {}): void {
     run.abort.abort(
       new MillraceError(event === 'stopped' ? 'MR_ERR_NBD_MIRROR_ENDING' : 'MR_ERR_NBD_MIRROR_BROKEN', {}),
     );
-    this.#forget(run);
-    this.#close(run);
+    run.forget();
+    run.close();
     const level = event === 'returned' ? 'info' : 'warn';
     this.#tell(level, event, `the mirror has ended: ${event}`, facts);
-  }
-
-  #close(run: Run): void {
-    for (const link of run.links.splice(0)) link.destroy();
   }
 
   #enter(event: MirrorEvent): void {
