@@ -49,6 +49,8 @@ export const limits = {
   layoutFields: 262_144,
   /** Fields of one event, or elements of an array in it, that may take no bits. */
   emptyElements: 65_536,
+  /** Packets that a live view holds until slower streams have come as far, bytes: then it goes on without them. */
+  viewHeldBytes: 67_108_864,
   /** A pattern of a filter, characters. */
   filterLength: 1024,
   /** Text of one event, bytes. */

@@ -14,6 +14,7 @@ import { nameMatcher, select } from './stage/select.ts';
 
 export { holdsFrameLog } from './pipe/ends.ts';
 export { type RawOptions, viewRaw } from './pipe/raw.ts';
+export { type LiveViewRun, viewLive } from './pipe/view.ts';
 
 /** What to connect, and what of it. */
 export interface PipeOptions

@@ -1,13 +1,14 @@
 import { createWriteStream } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
-import { loadViewer, type ViewOptions } from '../../lib/index.ts';
+import { type LiveViewOptions, loadViewer } from '../../lib/index.ts';
 import type { Command, Context } from '../context.ts';
 import { helpText } from '../help.ts';
 
 import { applyOption, parseOptions } from '../options.ts';
 import { usageError } from '../usage.ts';
 import { toJson } from '../verify/format.ts';
+import { isLive, viewComing } from '../view/coming.ts';
 import { filtersOf } from '../view/filters.ts';
 import { viewOptionTable } from '../view/option-table.ts';
 import { viewFrames } from '../view/raw.ts';
@@ -21,7 +22,7 @@ export const view: Command = {
   name: 'view',
   summary: 'print the events of traces, as babeltrace2 does',
   help: () =>
-    `usage: millrace view [OPTION]... SOURCE...\n\n${helpText(viewOptionTable)}\nSOURCE: a directory that holds traces, at any depth. With --raw, any source of millrace pipe: live://HOST/host/HOSTNAME/SESSION, too.\nExit status: 0 done, 1 failed, 2 wrong usage.\n`,
+    `usage: millrace view [OPTION]... SOURCE...\n\n${helpText(viewOptionTable)}\nSOURCE: directories that hold traces, at any depth; or one of live://HOST[:PORT]/host/HOSTNAME/SESSION, capture:FILE and - (a\nframe log from standard input).\nExit status: 0 done, 1 failed, 2 wrong usage.\n`,
   run,
 };
 
@@ -39,9 +40,9 @@ async function run(context: Context): Promise<number> {
     settings.file === undefined ? undefined : createWriteStream(resolve(context.cwd, settings.file));
   const reset = sink === undefined && isColorful(context);
   try {
-    await viewDirectories(context, settings, operands, sink ?? context.stdout, reset);
+    const status = await viewSources(context, settings, operands, sink ?? context.stdout, reset);
     if (reset) context.stdout.write('\x1b[0m');
-    return 0;
+    return status;
   } catch (error) {
     // A reader that went away has seen enough.
     if ((error as NodeJS.ErrnoException).code === 'EPIPE') return 1;
@@ -51,13 +52,13 @@ async function run(context: Context): Promise<number> {
   }
 }
 
-async function viewDirectories(
+async function viewSources(
   context: Context,
   settings: ViewSettings,
   inputs: readonly string[],
   out: Writable,
   colorful: boolean,
-): Promise<void> {
+): Promise<number> {
   const viewer = await loadViewer();
   const { JsonFormat, lossText, NoFormat, StatsCounter, TextFormat, TimeText } = viewer;
   const warn = (line: string) => void context.stderr.write(`${line}\n`);
@@ -81,16 +82,13 @@ async function viewDirectories(
     json: () => new JsonFormat(),
     none: () => new NoFormat(),
   };
-  const options: ViewOptions = {
-    inputs: inputs.map((input) => resolve(context.cwd, input)),
+  const options: LiveViewOptions = {
     format: stats === undefined ? formats[format]() : new NoFormat(),
     ...filtersOf(viewer, settings),
     ...(stats !== undefined && {
-      opened: (streams) => stats.opened(streams),
       counted: (moment, event, stream) => stats.counted(moment, event, stream),
     }),
     ...((begin ?? end) && { range: (first) => rangeOf(begin, end, settings.gmt, first) }),
-    intersection: settings.intersection,
     clockOffset: { seconds: settings.offsetSeconds, ns: settings.offsetNs },
     forceCorrelate: settings.forceCorrelate,
     lost: (loss, stream) => {
@@ -102,8 +100,19 @@ async function viewDirectories(
         out.write(keeps ? Buffer.from(lines) : lines, (error) => (error ? fail(error) : done())),
       ),
   };
-  await viewer.view(options);
-  if (stats === undefined) return;
+  if (isLive(inputs, settings)) {
+    if (stats !== undefined || settings.intersection)
+      throw usageError('--stats and --stream-intersection need directories that are finished');
+    return viewComing(context, inputs, settings, options);
+  }
+  await viewer.view({
+    ...options,
+    inputs: inputs.map((input) => resolve(context.cwd, input)),
+    intersection: settings.intersection,
+    opened: (streams) => stats?.opened(streams),
+  });
+  if (stats === undefined) return 0;
   const counts = stats.result();
   out.write(settings.json ? toJson(counts) : formatStats(counts));
+  return 0;
 }

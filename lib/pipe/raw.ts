@@ -1,11 +1,11 @@
 /** A source's frames as lines of text: what `millrace view --raw` prints. */
-import { type Readable, Writable } from 'node:stream';
+import { PassThrough, type Readable, Writable } from 'node:stream';
 import { MillraceError } from '../errors.ts';
 import { parseLiveUri, parseUri, type Uri } from '../network/uri.ts';
 import { type FrameBatch, releaseBatch } from '../stage/batch.ts';
 import { compose, type Outcome } from '../stage/compose.ts';
 import { rawLine } from '../viewer/raw.ts';
-import { openSource, sourceKindOf } from './ends.ts';
+import { type EndOptions, type OpenSource, openSource, sourceKindOf } from './ends.ts';
 
 /** What to show, and where. */
 export interface RawOptions {
@@ -24,22 +24,29 @@ export interface RawOptions {
  * MR_ERR_PIPE_PAIR for what is no source.
  */
 export async function viewRaw(options: RawOptions): Promise<{ outcome: Outcome; missing: string[] }> {
-  const { out, follow, signal } = options;
-  const uri = sourceUri(options.source);
-  const kind = await sourceKindOf(uri);
-  if ('why' in kind)
-    throw new MillraceError('MR_ERR_PIPE_PAIR', { source: uri.text, sink: 'text', why: kind.why });
-  const open = openSource[kind.kind] as (
-    uri: Uri,
-    options: object,
-  ) => ReturnType<(typeof openSource)['stdio']>;
-  const source = await open(uri, { stdin: () => options.stdin(), stdout: out, strict: false, follow });
+  const { out, signal } = options;
+  const source = await openViewSource(options);
   const pipe = compose([...source.stages, { name: 'text', stream: rawSink(out) }]);
   const stop = () => pipe.abort();
   signal.addEventListener('abort', stop, { once: true });
   const outcome = await pipe.outcome;
   signal.removeEventListener('abort', stop);
   return { outcome, missing: [source.missing()].filter((each) => each !== undefined) };
+}
+
+/** Opens what is to be looked at. Rejects as `viewRaw` does. */
+export async function openViewSource({
+  source: text,
+  follow,
+  stdin,
+}: Pick<RawOptions, 'source' | 'follow' | 'stdin'>): Promise<OpenSource> {
+  const uri = sourceUri(text);
+  const kind = await sourceKindOf(uri);
+  if ('why' in kind)
+    throw new MillraceError('MR_ERR_PIPE_PAIR', { source: uri.text, sink: 'text', why: kind.why });
+  const open = openSource[kind.kind] as (uri: Uri, options: EndOptions) => Promise<OpenSource>;
+  // A source has no use for where its frames go.
+  return open(uri, { stdin, stdout: new PassThrough(), strict: false, follow });
 }
 
 /** Streaming into a relay is no source, so `net://` can only be meant as babeltrace2 means it. */

@@ -5,6 +5,7 @@ export { globOf } from './glob.ts';
 export type { JsonEvent, JsonField, JsonStruct } from './json/json-event.ts';
 export { JsonFormat } from './json/json-format.ts';
 export type { LineFormat } from './line-format.ts';
+export { LiveView, type LiveViewOptions, liveViewSink } from './live/live-view.ts';
 export type { Loss } from './messages.ts';
 export type { ClockOffset, Moment } from './moment.ts';
 export { NoFormat } from './no-format.ts';

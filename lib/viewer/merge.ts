@@ -22,8 +22,9 @@ export class Merge<S extends Ranked> {
     return this.#heap[0];
   }
 
-  get size(): number {
-    return this.#heap.length;
+  /** All streams that have a message at hand. */
+  all(): readonly S[] {
+    return this.#heap;
   }
 
   add(stream: S): void {

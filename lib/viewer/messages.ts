@@ -43,8 +43,8 @@ export interface PacketSupply {
 type Phase = 'packet' | 'discardedEvents' | 'discardedPackets' | 'packetBegin' | 'event' | 'end';
 
 export class StreamMessages implements EventTime {
-  readonly code: StreamCode;
-  readonly cursor: Cursor;
+  code: StreamCode;
+  cursor: Cursor;
   readonly supply: PacketSupply;
   readonly #clock: ClockReader | undefined;
   /** The message at hand. */
@@ -77,6 +77,14 @@ export class StreamMessages implements EventTime {
     this.#clock = clock;
     this.supply = supply;
     this.cursor = new Cursor(code.layout.sharedSlots);
+  }
+
+  /** Decodes the packets from the next one on with other code: the metadata has grown. */
+  use(code: StreamCode): void {
+    const { clock } = this.cursor;
+    this.code = code;
+    this.cursor = new Cursor(code.layout.sharedSlots);
+    this.cursor.clock.set(clock);
   }
 
   get hasClock(): boolean {

@@ -41,3 +41,8 @@ export function intersectionOf(
   }
   return ranges;
 }
+
+export function isInside(moment: Moment, { begin, end }: TimeRange): boolean {
+  if (begin !== undefined && compareMoments(moment, begin) < 0) return false;
+  return end === undefined || compareMoments(moment, end) <= 0;
+}

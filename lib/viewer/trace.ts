@@ -32,15 +32,21 @@ export function tracesOf(directories: readonly TraceDirectory[]): Trace[] {
   }
   return [...groups.values()].map((parts) => {
     const best = parts.reduce((most, part) => (weight(part.class) > weight(most.class) ? part : most));
-    const layouts = within(best.directory, () => layoutsOf(best.class));
-    return {
-      class: best.class,
-      layouts,
-      reader: new PacketReader(best.class),
-      name: nameOf(best.class, parts.length === 1 ? best.directory.suffix : ''),
-      directories: [best, ...parts.filter((part) => part !== best)].map(({ directory }) => directory),
-    };
+    const suffix = parts.length === 1 ? best.directory.suffix : '';
+    const directories = [best, ...parts.filter((part) => part !== best)].map(({ directory }) => directory);
+    return { ...within(best.directory, () => traceOf(best.class, suffix)), directories };
   });
+}
+
+/** A trace by its metadata alone. Errors: MR_ERR_CTF_LAYOUT. */
+export function traceOf(traceClass: TraceClass, suffix: string): Trace {
+  return {
+    class: traceClass,
+    layouts: layoutsOf(traceClass),
+    reader: new PacketReader(traceClass),
+    name: nameOf(traceClass, suffix),
+    directories: [],
+  };
 }
 
 function within<T>(directory: TraceDirectory, run: () => T): T {

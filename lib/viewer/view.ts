@@ -14,7 +14,7 @@ import { type Loss, messageKinds, type PacketSupply, StreamMessages, type Suppli
 import { type ClockOffset, ClockReader, compareMoments, type Moment } from './moment.ts';
 import { PacketFile } from './packet-file.ts';
 import { mendTimes } from './quirks.ts';
-import { intersectionOf, type TimeRange } from './range.ts';
+import { intersectionOf, isInside, type TimeRange } from './range.ts';
 import { rankStreams } from './rank.ts';
 import { StreamCode } from './stream-code.ts';
 import { TextBuffer } from './text/text-buffer.ts';
@@ -227,11 +227,6 @@ class View {
     await this.#options.write(out.bytes.subarray(0, out.at));
     out.at = 0;
   }
-}
-
-function isInside(moment: Moment, { begin, end }: TimeRange): boolean {
-  if (begin !== undefined && compareMoments(moment, begin) < 0) return false;
-  return end === undefined || compareMoments(moment, end) <= 0;
 }
 
 /** A loss that reaches over a bound is cut there, and nobody knows how much of it lies inside. */
