@@ -236,6 +236,18 @@ function framesOf({ open: { stream }, packet, netSeqNum, start }: Taken): Frame[
 }
 
 function indexOf(stream: SessionStream, { facts }: SourcePacket, netSeqNum: bigint): Index {
-  const { handle, metadataBytes } = stream;
-  return { kind: 'index', stream: handle, netSeqNum, metadataPositionBytes: metadataBytes, ...facts };
+  return {
+    kind: 'index',
+    stream: stream.handle,
+    netSeqNum,
+    packetSizeBits: facts.packetSizeBits,
+    contentSizeBits: facts.contentSizeBits,
+    timestampBeginCycles: facts.timestampBeginCycles,
+    timestampEndCycles: facts.timestampEndCycles,
+    eventsDiscarded: facts.eventsDiscarded,
+    streamClassId: facts.streamClassId,
+    streamInstanceId: facts.streamInstanceId,
+    packetSeqNum: facts.packetSeqNum,
+    metadataPositionBytes: stream.metadataBytes,
+  };
 }
