@@ -10,7 +10,6 @@ import { Scene } from './helpers/scene.ts';
 import { storedFiles } from './helpers/stored-files.ts';
 import { until, within } from './helpers/wait.ts';
 
-const missing = missingPeers();
 const kinds: readonly RelayKind[] = ['lttng-relayd', 'millrace'];
 const millrace = join(projectRoot, 'dist/cli/bin.js');
 
@@ -24,6 +23,8 @@ function record(t: ExecutionContext, scene: Scene, session: string): { to: strin
 
 interface Case {
   name: string;
+  /** Trace 32-bit programs as well: the relay has two sessions of one name. */
+  consumer32?: true;
   /** Calls `now` when the recording is to begin; what it returns resolves when something has been recorded. */
   script: (scene: Scene, now: () => () => Promise<unknown>) => Promise<void>;
 }
@@ -69,6 +70,23 @@ const cases: readonly Case[] = [
     },
   },
   {
+    name: 'a session of two consumer daemons',
+    consumer32: true,
+    async script(scene, now) {
+      const begun = now();
+      await scene.lttng('create live1 --live=200000 --set-url=net://127.0.0.1');
+      await scene.lttng('enable-channel --userspace --subbuf-size=4096 c');
+      await scene.lttng('enable-event --userspace --channel=c millrace:*');
+      await scene.lttng('start');
+      const emitters = [await scene.emitter(), await scene.emitter32()];
+      for (let n = 0; n < 5; n += 1) for (const emitter of emitters) await emitter.emit(30, 16, 5000);
+      await begun();
+      await scene.lttng('stop');
+      await scene.lttng('destroy live1');
+      for (const emitter of emitters) await emitter.finish();
+    },
+  },
+  {
     name: 'a viewer that comes when nearly everything is over',
     async script(scene, now) {
       await scene.lttng('create live1 --live=200000 --set-url=net://127.0.0.1');
@@ -85,14 +103,19 @@ const cases: readonly Case[] = [
   },
 ];
 
-async function recordAndCompare(t: ExecutionContext, kind: RelayKind, script: Case['script']): Promise<void> {
+async function recordAndCompare(
+  t: ExecutionContext,
+  kind: RelayKind,
+  { script, consumer32 }: Case,
+): Promise<void> {
   t.timeout(120_000);
-  const scene = await Scene.open(t, kind);
+  const scene = await Scene.open(t, kind, { consumer32 });
   let recording: ReturnType<typeof record> | undefined;
   await script(scene, () => {
     recording = record(t, scene, 'live1');
     const { to } = recording;
-    return () => until('something to be recorded', () => storedFiles(to).size > 3);
+    return () =>
+      until('something to be recorded', () => storedFiles(to).size > (consumer32 === true ? 9 : 3));
   });
   const { to, program } = recording as unknown as ReturnType<typeof record>;
   const end = await within('the recording to end', program.ended);
@@ -105,9 +128,11 @@ async function recordAndCompare(t: ExecutionContext, kind: RelayKind, script: Ca
 }
 
 for (const kind of kinds)
-  for (const { name, script } of cases) {
+  for (const one of cases) {
+    const { name } = one;
+    const missing = missingPeers(one);
     const title = `a live session of ${kind} is recorded as the relay stored it: ${name}`;
-    if (missing === undefined) test.serial(title, (t) => recordAndCompare(t, kind, script));
-    else if (peersRequired()) test(title, (t) => t.fail(missing));
+    if (missing === undefined) test.serial(title, (t) => recordAndCompare(t, kind, one));
+    else if (peersRequired(one)) test(title, (t) => t.fail(missing));
     else test.skip(`${title} (${missing})`, () => {});
   }
