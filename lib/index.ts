@@ -1,4 +1,5 @@
 /** The public door: what programs and the command line import. */
+export { type DiskStatusSample, formatDiskStatus, isDiskStatus } from './admin/disk-status.ts';
 export { type Log, type LogFormat, type LogOptions, levels, openLog } from './admin/log.ts';
 export { formatStatus, type StatusSample } from './admin/status.ts';
 export { textTable } from './admin/table.ts';

@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   askControl,
+  formatDiskStatus,
   formatStatus,
+  isDiskStatus,
   MillraceError,
   type RelayStatus,
   type StatusSample,
@@ -51,7 +53,7 @@ export const status: Command = {
   name: 'status',
   summary: 'show sessions, streams, rates and losses of a running relay',
   help: () =>
-    `usage: millrace status [OPTION]... [PATH]\n\nPATH is the relay's control socket; without it, that of the one relay that runs.\n\n${helpText(optionTable)}`,
+    `usage: millrace status [OPTION]... [PATH]\n\nPATH is the control socket of a relay or a disk server; without it, that of the one relay that runs.\n\n${helpText(optionTable)}`,
   run,
 };
 
@@ -66,7 +68,7 @@ async function run(context: Context): Promise<number> {
   if (operands.length > 1) throw usageError('more than one PATH');
   const path = operands[0] ?? (await findRelay(context));
   const print = (now: StatusSample, before?: StatusSample): void => {
-    context.stdout.write(settings.json ? `${JSON.stringify(now.status)}\n` : formatStatus(now, before));
+    context.stdout.write(settings.json ? `${JSON.stringify(now.status)}\n` : asText(now, before));
   };
   if (settings.watch) return watch(context, path, settings, print);
   if (settings.json) {
@@ -77,6 +79,16 @@ async function run(context: Context): Promise<number> {
   await delay(settings.intervalMs);
   print(await look(path), before);
   return 0;
+}
+
+/** A disk server answers on its control socket too. */
+function asText(now: StatusSample, before?: StatusSample): string {
+  const { atMs, status } = now;
+  if (!isDiskStatus(status)) return formatStatus(now, before);
+  const earlier = before?.status;
+  const last =
+    earlier !== undefined && isDiskStatus(earlier) ? { status: earlier, atMs: before?.atMs ?? 0 } : undefined;
+  return formatDiskStatus({ status, atMs }, last);
 }
 
 /** Looks until a signal comes, or until the relay is gone, which rejects. */
