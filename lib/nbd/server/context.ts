@@ -29,6 +29,8 @@ export interface CommandContext {
    * it rejects the error is written.
    */
   run(request: Request, work: () => Promise<void>): void;
+  /** The same for one beside which nothing else may be answered; it is begun when nothing else is at work. */
+  runAlone(request: Request, work: () => Promise<void>): void;
   /** Writes an error as the reply. */
   fail(request: Request, error: NbdErrorName, message: string): void;
   /** The same for what was thrown. */

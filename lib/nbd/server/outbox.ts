@@ -1,7 +1,6 @@
 /**
  * What goes to one client. Replies are collected while one read of the socket is worked through and leave together;
- * neighbours in memory become one range. A long reply in the simple style has the outbox for itself: its data follows
- * its header, and nothing else may come between.
+ * neighbours in memory become one range.
  */
 import type { Socket } from 'node:net';
 import { limits } from '../../limits.ts';
@@ -28,9 +27,6 @@ export class Outbox {
   #pageFill = 0;
   #scheduled = false;
   #closed = false;
-  /** Set while a long reply is sent: what others have to say meanwhile. */
-  #parked: Range[] | undefined;
-  #waiting: (() => void)[] = [];
   #hopeful: { resolve: () => void; reject: (error: Error) => void }[] = [];
 
   constructor(socket: Socket) {
@@ -59,30 +55,16 @@ export class Outbox {
     this.#append({ bytes: this.#page, start, end: start + sizeBytes, slab: undefined });
   }
 
-  /** Appends `slab.bytes[start, end)` and takes over one hold on the slab. `isOwner`: by who has the long reply. */
-  data(slab: Slab, start: number, end: number, isOwner = false): void {
+  /** Appends `slab.bytes[start, end)` and takes over one hold on the slab. */
+  data(slab: Slab, start: number, end: number): void {
     if (this.#closed) slab.release();
-    else this.#append({ bytes: slab.bytes, start, end, slab }, isOwner);
+    else this.#append({ bytes: slab.bytes, start, end, slab });
   }
 
-  #append(range: Range, isOwner = false): void {
+  #append(range: Range): void {
     if (this.#closed) return;
     this.#queuedBytes += range.end - range.start;
-    if (this.#parked !== undefined && !isOwner) this.#parked.push(range);
-    else join(this.#ranges, range);
-  }
-
-  /** The outbox for one long reply; resolves with what gives it back. */
-  async long(): Promise<() => void> {
-    while (this.#parked !== undefined && !this.#closed)
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#parked ??= [];
-    return () => {
-      const parked = this.#parked ?? [];
-      this.#parked = undefined;
-      for (const range of parked) join(this.#ranges, range);
-      this.#waiting.shift()?.();
-    };
+    join(this.#ranges, range);
   }
 
   /** Resolves when more may be sent, and `pieces` may have memory for it; rejects when the connection is gone. */
@@ -130,11 +112,9 @@ export class Outbox {
   /** The connection is gone: nothing more is sent, all memory is given back. */
   close(): void {
     this.#closed = true;
-    for (const { slab } of [...this.#ranges, ...(this.#parked ?? [])]) slab?.release();
+    for (const { slab } of this.#ranges) slab?.release();
     this.#ranges = [];
-    this.#parked = undefined;
     this.#queuedBytes = 0;
-    for (const wake of this.#waiting.splice(0)) wake();
     this.#disappoint();
   }
 }

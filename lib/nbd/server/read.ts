@@ -36,7 +36,8 @@ export function read(context: CommandContext, request: Request): boolean {
   if (sizeBytes <= context.pieces.roomBytes)
     return answer(context, request, sizeBytes, (room) => place(context, request, runs, room));
   context.counters.bytesRead += request.length;
-  context.run(request, () => stream(context, request, runs));
+  if (codec.hasChunks) context.run(request, () => stream(context, request, runs));
+  else context.runAlone(request, () => stream(context, request, runs));
   return true;
 }
 
@@ -133,16 +134,19 @@ function place(
   return placed;
 }
 
-/** Sends the runs piece by piece. Simple replies have one header, and nothing may come between. */
+/** Whether the reply to a READ has one header and more data than one piece holds: nothing may come between then. */
+export function isLong({ codec, pieces }: CommandContext, { command, length }: Request): boolean {
+  return !codec.hasChunks && command?.name === 'read' && codec.dataHeadBytes + length > pieces.roomBytes;
+}
+
+/** Sends the runs piece by piece. */
 async function stream(context: CommandContext, request: Request, runs: readonly Run[]): Promise<void> {
   const { codec, outbox } = context;
-  const giveBack = codec.hasChunks ? undefined : await outbox.long();
   let isBegun = false;
   try {
     const end = request.offset + request.length;
     for (const piece of cut(runs)) {
-      const isFirst = piece.offset === request.offset;
-      const headBytes = codec.hasChunks || isFirst ? codec.dataHeadBytes : 0;
+      const headBytes = codec.hasChunks || piece.offset === request.offset ? codec.dataHeadBytes : 0;
       const sizeBytes = piece.hole ? codec.holeBytes : headBytes + piece.lengthBytes;
       const room = await roomFor(context, sizeBytes);
       const last = piece.offset + piece.lengthBytes === end;
@@ -152,7 +156,7 @@ async function stream(context: CommandContext, request: Request, runs: readonly 
         room.slab.release();
         throw error;
       }
-      outbox.data(room.slab, room.start, room.start + sizeBytes, giveBack !== undefined);
+      outbox.data(room.slab, room.start, room.start + sizeBytes);
       outbox.flush();
       isBegun = true;
     }
@@ -160,8 +164,6 @@ async function stream(context: CommandContext, request: Request, runs: readonly 
     // a simple reply promises all of its data with its header
     if (isBegun && !codec.hasChunks) context.abort(error as Error);
     throw error;
-  } finally {
-    giveBack?.();
   }
 }
 

@@ -22,6 +22,7 @@ import { protocolError } from './haggle.ts';
 import { type Bounds, judge } from './judge.ts';
 import { Outbox } from './outbox.ts';
 import { Pieces } from './pieces.ts';
+import { isLong } from './read.ts';
 import { replyCodecOf } from './reply-codec.ts';
 import { type Request, RequestReader } from './request-reader.ts';
 import { Unfinished } from './unfinished.ts';
@@ -149,6 +150,16 @@ export class Transmission extends Writable implements CommandContext {
       });
   }
 
+  runAlone(request: Request, work: () => Promise<void>): void {
+    this.#isAlone = true;
+    this.run(request, () =>
+      work().finally(() => {
+        this.#isAlone = false;
+      }),
+    );
+  }
+  #isAlone = false;
+
   fail(request: Request, error: NbdErrorName, message: string): void {
     this.counters.failed += 1;
     this.codec.failed(this.outbox, request, error, message);
@@ -241,6 +252,7 @@ export class Transmission extends Writable implements CommandContext {
 
   /** False: not now. */
   #begin(request: Request): boolean {
+    if (this.#isAlone || (this.#unfinished.running > 0 && isLong(this, request))) return false;
     if (this.#reader.isForeign) {
       this.#foreign(request);
       return true;

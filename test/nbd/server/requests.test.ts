@@ -247,6 +247,37 @@ test("oldstyle: everything is judged in flexnbd's order", async (t) => {
   t.deepEqual(await raw.closed, simple(7, EBADMSG));
 });
 
+test('a long simple READ among many others is whole, and all of them are answered', async (t) => {
+  const disk = noise(8 * mib, 4);
+  const served = await serve(t, await newImage(t, 8 * mib, [[0, disk]]), { style: 'oldstyle' });
+  const raw = new RawClient(t, served.port);
+  await raw.take(152);
+  const lengths = [
+    262_144,
+    3 * mib,
+    262_144,
+    4096,
+    8 * mib,
+    ...Array.from({ length: 40 }, () => 262_144),
+    2 * mib,
+  ];
+  raw.socket.pause();
+  for (const [cookie, length] of lengths.entries()) raw.say(request({ type: read, cookie, length }));
+  raw.say(request({ type: flush, cookie: 999 }), request({ type: disc }));
+  raw.socket.resume();
+  const said = await raw.closed;
+  const seen = new Set<number>();
+  for (let at = 0; at < said.length; ) {
+    const cookie = Number(said.readBigUInt64BE(at + 8));
+    t.deepEqual(said.subarray(at, at + 16), simple(cookie));
+    const length = cookie === 999 ? 0 : (lengths[cookie] as number);
+    t.true(said.subarray(at + 16, at + 16 + length).equals(disk.subarray(0, length)), `READ ${cookie}`);
+    seen.add(cookie);
+    at += 16 + length;
+  }
+  t.is(seen.size, lengths.length + 1);
+});
+
 test('an image that shrinks under us: EIO for what is gone, the rest goes on', async (t) => {
   const { image, raw } = await plain(t);
   truncateSync(image.path, 131_072);
