@@ -3,7 +3,7 @@
  * descriptors are kept for files, connections that would take them are closed and told. (When even those are
  * gone, libuv accepts and closes in silence, through a descriptor that it keeps for that; the server goes on.)
  */
-import { chmodSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { MillraceError, why } from '../errors.ts';
 import { limits } from '../limits.ts';
@@ -50,8 +50,8 @@ export async function listen(
 }
 
 /**
- * The same on any kind of address. A Unix socket may be used by everybody who can reach it; one that a dead process
- * left is replaced, and it is removed when the listener stops.
+ * The same on any kind of address. The umask says who may use a Unix socket; one that a dead process left is replaced,
+ * and it is removed when the listener stops.
  */
 export async function listenAt(
   address: ListenAddress,
@@ -97,7 +97,7 @@ export async function listenAt(
 
 async function bind(server: Server, address: ListenAddress): Promise<void> {
   if ('path' in address && address.path !== undefined)
-    return await listenUnix(server, address.path, (birthPath) => chmodSync(birthPath, 0o666));
+    return await listenUnix(server, address.path, () => undefined);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     if ('fd' in address) server.listen({ fd: address.fd }, resolve);

@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { dial } from '../../lib/network/dial.ts';
-import { listen } from '../../lib/network/listen.ts';
+import { listen, listenAt } from '../../lib/network/listen.ts';
 import { until } from './pair.ts';
 
 const loopback = { host: '127.0.0.1', port: 0 };
@@ -103,4 +106,25 @@ test('out of descriptors: newcomers are closed and told once a second, who is co
   t.is(String((await once(after, 'data'))[0]), '3');
   early.destroy();
   after.destroy();
+});
+
+test('a Unix socket has the mode that the umask leaves, and goes when its listener stops', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-listen-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'socket');
+  const sockets: Socket[] = [];
+  const listener = await listenAt({ path }, (socket) => sockets.push(socket));
+  t.deepEqual(listener.address, { path });
+  t.is(statSync(path).mode & 0o777, 0o777 & ~process.umask());
+  const far = connect(path);
+  await until(() => sockets.length === 1);
+  await t.throwsAsync(
+    listenAt({ path }, () => undefined),
+    { code: 'MR_ERR_NETWORK_LISTEN', message: /socket/ },
+  );
+  far.destroy();
+  // the second listener has looked whether somebody lives here
+  for (const socket of sockets) socket.destroy();
+  await listener.close();
+  t.false(existsSync(path));
 });
