@@ -152,6 +152,13 @@ export function parseWhole(text: string, least: number, most: number, unit: stri
   return value;
 }
 
+/** A factor above 0. Throws `MR_ERR_USAGE`. */
+export function parseFactor(text: string): number {
+  if (!/^\d{1,6}(\.\d{1,6})?$/.test(text) || Number(text) === 0)
+    throw usageError(`"${text}" is no factor, such as 1 or 0.5`);
+  return Number(text);
+}
+
 /** A number of bytes, perhaps in k, M or G of 1024. Throws `MR_ERR_USAGE`. */
 export function parseBytes(text: string): number {
   const [, digits, unit] = /^(\d{1,12})([kMG]?)$/.exec(text) ?? [];

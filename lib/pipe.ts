@@ -18,7 +18,7 @@ export { type LiveViewRun, viewLive } from './pipe/view.ts';
 
 /** What to connect, and what of it. */
 export interface PipeOptions
-  extends Partial<Pick<EndOptions, 'strict' | 'follow' | 'listening'>>,
+  extends Partial<Pick<EndOptions, 'strict' | 'follow' | 'listening' | 'speed'>>,
     Pick<EndOptions, 'stdin' | 'stdout'> {
   source: string;
   sink: string;
@@ -56,8 +56,8 @@ export interface RunningPipe {
  * in the report.
  */
 export async function openPipe(options: PipeOptions): Promise<RunningPipe> {
-  const { stdout, strict = false, follow = false, listening } = options;
-  const ends: EndOptions = { stdin: () => options.stdin(), stdout, strict, follow, listening };
+  const { stdout, strict = false, follow = false, listening, speed } = options;
+  const ends: EndOptions = { stdin: () => options.stdin(), stdout, strict, follow, listening, speed };
   const from = parseUri(options.source, { listen: true });
   const places = splitEndpoints(options.sink);
   const to = { ...parseUri(places[0] ?? ''), text: places.join(' ') };

@@ -19,7 +19,7 @@ import { helpOption, jsonOption, section } from '../common-options.ts';
 import type { Command, Context } from '../context.ts';
 import { helpText } from '../help.ts';
 import { copyDisks, isDiskCopy } from '../nbd/copy.ts';
-import { applyOption, type Option, parseOptions } from '../options.ts';
+import { applyOption, type Option, parseFactor, parseOptions } from '../options.ts';
 import { bytesText, showProgress } from '../progress.ts';
 import { watchSignals } from '../relay/stop-signals.ts';
 import { usageError } from '../usage.ts';
@@ -35,6 +35,7 @@ interface PipeSettings {
   begin: TimeBound | undefined;
   end: TimeBound | undefined;
   gmt: boolean;
+  speed: number | undefined;
   control: string | undefined;
 }
 
@@ -80,6 +81,16 @@ const optionTable: readonly Option<PipeSettings>[] = [
     help: 'Dates are in UTC, not in local time.',
     set: (settings, on) => {
       settings.gmt = on;
+    },
+  },
+  {
+    name: 'speed',
+    argument: 'FACTOR',
+    section,
+    help: 'Keep the pauses of a frame log: 1 as they were when it was written, 2 twice as fast.',
+    default: 'no pauses',
+    set: (settings, value) => {
+      settings.speed = parseFactor(value);
     },
   },
   {
@@ -156,6 +167,7 @@ async function run(context: Context): Promise<number> {
     begin: undefined,
     end: undefined,
     gmt: false,
+    speed: undefined,
     control: undefined,
   };
   const { given, operands } = parseOptions(optionTable, context.argv);
@@ -188,7 +200,7 @@ async function carry(
   settings: PipeSettings,
 ): Promise<number> {
   const { openPipe } = await loadPipe();
-  const { sessions, streams, strict, follow, begin, end, gmt } = settings;
+  const { sessions, streams, strict, follow, begin, end, gmt, speed } = settings;
   const span = rangeOf(begin, end, gmt, undefined);
   const [beginNs, endNs] = [nanosecondsOf(span.begin), nanosecondsOf(span.end)];
   const running = await openPipe({
@@ -198,6 +210,7 @@ async function carry(
     streams,
     strict,
     follow,
+    speed,
     listening: ({ control, data }) => {
       const places = [control, data].map(({ host, port }) => `${host}:${port}`);
       context.stderr.write(`millrace pipe: listening: control ${places[0]}, data ${places[1]}\n`);

@@ -9,9 +9,10 @@ import {
 import { helpOption, jsonOption, section } from '../common-options.ts';
 import type { Command, Context } from '../context.ts';
 import { helpText } from '../help.ts';
-import { applyOption, type Option, parseOptions, parseWhole } from '../options.ts';
+import { applyOption, type Option, parseFactor, parseOptions, parseWhole } from '../options.ts';
 import { bytesText } from '../progress.ts';
 import { usageError } from '../usage.ts';
+import { pipe } from './pipe.ts';
 
 interface ReplaySettings {
   help: boolean;
@@ -37,9 +38,7 @@ const optionTable: readonly Option<ReplaySettings>[] = [
     help: 'Keep the recorded pauses: 1 as they were, 2 twice as fast.',
     default: 'no pauses but for what the peer has to say',
     set: (settings, value) => {
-      if (!/^\d{1,6}(\.\d{1,6})?$/.test(value) || Number(value) === 0)
-        throw usageError(`"${value}" is no factor, such as 1 or 0.5`);
-      settings.speed = Number(value);
+      settings.speed = parseFactor(value);
     },
   },
   {
@@ -74,7 +73,7 @@ function help(): string {
     '  nbd://, nbd+unix://       those of disk clients\n',
     '  tcp://HOST:PORT           those of others\n\n',
     'With --serve, a producer is answered command for command, all others byte for\nbyte.\n',
-    'A frame log of frames is played by millrace pipe capture:FILE SINK.\n\n',
+    'A log of frames is played into any sink of millrace pipe.\n\n',
     helpText(optionTable),
     '\nExit status: 0 as recorded, 1 a difference or a failure, 2 wrong usage.\n',
   ].join('');
@@ -97,6 +96,15 @@ async function run(context: Context): Promise<number> {
   const [path, peer, ...more] = operands;
   if (path === undefined || peer === undefined || more.length > 0)
     throw usageError('a FILE and a PEER are needed');
+  const { contentOf } = await loadCapture();
+  if ((await contentOf(path)) === 'frames') {
+    if (settings.serve) throw usageError(`${path} holds frames, which have no server's side`);
+    const options = [
+      ...(settings.json ? ['--json'] : []),
+      ...(settings.speed ? [`--speed=${settings.speed}`] : []),
+    ];
+    return pipe.run({ ...context, argv: [...options, `capture:${path}`, peer] });
+  }
   const uri = parseUri(peer, { listen: settings.serve });
   const interrupted = new AbortController();
   const forget = (['SIGINT', 'SIGTERM'] as const).map((name) =>

@@ -13,11 +13,11 @@ import type { Address } from '../network/address.ts';
 import { dial } from '../network/dial.ts';
 import { listen } from '../network/listen.ts';
 import { listenPath } from '../network/listen-unix.ts';
+import { Tempo } from '../stage/tempo.ts';
 import { tell } from '../telemetry.ts';
 import type { ConnectionOpen, ConnectionRole, Direction, Utterance } from './conversation.ts';
 import { type Heard, HeardBytes, HeardRequests, heardAnything } from './heard.ts';
 import { LiveSocket } from './live-socket.ts';
-import { Pace } from './pace.ts';
 import { readRecording } from './recording.ts';
 
 export interface PlayOptions {
@@ -82,10 +82,10 @@ class Player {
 
   async asClient(): Promise<PlayReport> {
     const { path, speed, ports } = this.#options;
-    const pace = new Pace(speed, this.#signal);
+    const tempo = new Tempo(speed, this.#signal);
     const open = new Map<number, Played>();
     for await (const { timeNs, said } of readRecording(path)) {
-      await pace.until(timeNs);
+      await tempo.until(timeNs);
       if (said.kind === 'connectionOpen') {
         const address = ports[said.role];
         if (address === undefined) continue;
@@ -95,7 +95,7 @@ class Player {
       } else await open.get(said.connection)?.play(said);
     }
     for (const played of open.values()) await played.finish();
-    return { ...this.#report, recordedMs: pace.recordedMs, elapsedMs: pace.elapsedMs };
+    return { ...this.#report, recordedMs: tempo.recordedMs, elapsedMs: tempo.elapsedMs };
   }
 
   async asServer(): Promise<PlayReport> {
@@ -141,13 +141,13 @@ class Player {
   async #track(open: ConnectionOpen, accepted: Promise<Socket>): Promise<void> {
     const { path, speed } = this.#options;
     const played = this.#played(open, await accepted);
-    const pace = new Pace(speed, this.#signal);
+    const tempo = new Tempo(speed, this.#signal);
     for await (const { timeNs, said } of readRecording(path)) {
       if (said.connection !== open.connection) continue;
-      await pace.until(timeNs);
+      await tempo.until(timeNs);
       if (said.kind !== 'connectionOpen') await played.play(said);
     }
-    this.#report.recordedMs = Math.max(this.#report.recordedMs, pace.recordedMs);
+    this.#report.recordedMs = Math.max(this.#report.recordedMs, tempo.recordedMs);
     await played.finish();
   }
 

@@ -1,10 +1,28 @@
 /** Reads a recorded conversation, segment after segment. */
+import { open } from 'node:fs/promises';
 import type { LogRecord } from '../disk/log-parser.ts';
 import { readLogFile } from '../disk/log-reader.ts';
 import { findSegments } from '../disk/log-segments.ts';
-import { MillraceError } from '../errors.ts';
+import { MillraceError, why } from '../errors.ts';
 import { tell } from '../telemetry.ts';
+import { decodeSegmentHeader, type LogContent, segmentHeaderBytes } from '../wire/frame-log.ts';
 import { decodeUtterance, type Utterance } from './conversation.ts';
+
+/** What a log is for. Throws MR_ERR_LOG_RECORD, MR_ERR_LOG_VERSION, MR_ERR_DISK_READ. */
+export async function contentOf(path: string): Promise<LogContent> {
+  const [first] = await findSegments(path);
+  const name = first?.path ?? path;
+  const file = await open(name).catch((error: unknown) => {
+    throw new MillraceError('MR_ERR_DISK_READ', { path: name, why: why(error) }, { cause: error });
+  });
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(segmentHeaderBytes), 0, segmentHeaderBytes);
+    if (bytesRead < segmentHeaderBytes) throw failure(name, 0, 'it ended before it began');
+    return decodeSegmentHeader(buffer, name).content;
+  } finally {
+    await file.close();
+  }
+}
 
 /** What was said, and when: nanoseconds since 1970. */
 export interface Said {

@@ -8,10 +8,10 @@ import { limits } from '../limits.ts';
 import type { Address } from '../network/address.ts';
 import { dial } from '../network/dial.ts';
 import { Framer } from '../stage/framer.ts';
+import { Tempo } from '../stage/tempo.ts';
 import { dataHeader } from '../wire/relay/index.ts';
 import type { ConnectionOpen, Utterance } from './conversation.ts';
 import { LiveSocket } from './live-socket.ts';
-import { Pace } from './pace.ts';
 import { readRecording } from './recording.ts';
 import { RelayNames } from './relay-names.ts';
 import { ReplayedControl, type ReplayTotals } from './replayed-control.ts';
@@ -94,16 +94,16 @@ class Replayer {
 
   async run(): Promise<ReplayReport> {
     const { path, speed, signal } = this.#options;
-    const pace = new Pace(speed, signal);
+    const tempo = new Tempo(speed, signal);
     for await (const { timeNs, said } of readRecording(path)) {
-      await pace.until(timeNs);
+      await tempo.until(timeNs);
       await this.#play(said);
     }
     for (const [connection, { socket }] of this.#open) {
       socket.end();
       await this.#closed(connection, socket);
     }
-    return { ...this.#report, recordedMs: pace.recordedMs, elapsedMs: pace.elapsedMs };
+    return { ...this.#report, recordedMs: tempo.recordedMs, elapsedMs: tempo.elapsedMs };
   }
 
   destroy(): void {

@@ -10,6 +10,7 @@ import { limits } from '../limits.ts';
 import { type FrameBatch, releaseBatch } from '../stage/batch.ts';
 import type { Frame } from '../stage/frames.ts';
 import { looseSlab } from '../stage/slab.ts';
+import { Tempo } from '../stage/tempo.ts';
 import { tell } from '../telemetry.ts';
 import { decodeFrame } from './frame-codec.ts';
 import { LogParser, type LogRecord } from './log-parser.ts';
@@ -17,6 +18,11 @@ import { findSegments } from './log-segments.ts';
 
 /** A log of frames: files, or a stream whose `name` stands in errors. */
 export type CaptureInput = { path: string } | { stream: Readable; name: string };
+
+/** `speed`: 1 = frames come at the pace at which they were written, 2 = twice as fast; absent: as fast as they go. */
+export interface CaptureSourceOptions {
+  speed?: number;
+}
 
 /** A source that can say how its log ended. */
 export interface CaptureSource extends Readable {
@@ -29,21 +35,24 @@ export interface CaptureSource extends Readable {
  * (`disk:torn`). Fails with MR_ERR_LOG_RECORD (damaged, empty, no log, no log of frames, without its first segment),
  * MR_ERR_LOG_VERSION, MR_ERR_WIRE_*, MR_ERR_DISK_READ.
  */
-export function captureSource(input: CaptureInput): CaptureSource {
-  return new LogFrames(input);
+export function captureSource(input: CaptureInput, options: CaptureSourceOptions = {}): CaptureSource {
+  return new LogFrames(input, options);
 }
 
 class LogFrames extends Readable implements CaptureSource {
   readonly #input: CaptureInput;
+  readonly #gone = new AbortController();
+  readonly #tempo: Tempo | undefined;
   #reading: Readable | undefined;
   #wake: (() => void) | undefined;
   #begun = false;
   #wanted = false;
   torn = false;
 
-  constructor(input: CaptureInput) {
+  constructor(input: CaptureInput, { speed }: CaptureSourceOptions) {
     super({ objectMode: true, highWaterMark: 1 });
     this.#input = input;
+    this.#tempo = speed === undefined ? undefined : new Tempo(speed, this.#gone.signal);
   }
 
   override _read(): void {
@@ -53,11 +62,14 @@ class LogFrames extends Readable implements CaptureSource {
     this.#begun = true;
     this.#run().then(
       () => this.push(null),
-      (error) => this.destroy(error as Error),
+      (error) => {
+        if (!this.destroyed) this.destroy(error as Error);
+      },
     );
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#gone.abort();
     this.#reading?.destroy();
     this.#wake?.();
     callback(error);
@@ -85,7 +97,11 @@ class LogFrames extends Readable implements CaptureSource {
       const records = parser.push(bytes);
       if (parser.header !== undefined && parser.header.content !== 'frames')
         throw failure(name, 0, `it holds no frames, but a ${parser.header.content}`);
-      for (const batch of batchesOf(records, bytes)) await this.#hand(batch);
+      // at a pace each frame has its own time
+      for (const some of this.#tempo === undefined ? [records] : records.map((record) => [record])) {
+        if (some[0] !== undefined) await this.#tempo?.until(some[0].timeNs);
+        for (const batch of batchesOf(some, bytes)) await this.#hand(batch);
+      }
       if (parser.damaged) break;
     }
     const { outcome, offset, why } = parser.end();

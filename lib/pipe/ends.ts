@@ -14,6 +14,8 @@ export interface EndOptions {
   strict: boolean;
   /** Go on with a directory that others are writing. */
   follow: boolean;
+  /** Frames of a log at the pace at which they were written (1), or faster; undefined: at once. */
+  speed?: number | undefined;
   /** Told where a source listens. */
   listening?:
     | ((ports: { control: { host: string; port: number }; data: { host: string; port: number } }) => void)
@@ -159,11 +161,11 @@ export const openSink: {
 
 async function frameLog(
   input: { path: string } | { stream: Readable; name: string },
-  { strict }: EndOptions,
+  { strict, speed }: EndOptions,
 ): Promise<OpenSource> {
   const { captureSource } = await import('../disk/capture-source.ts');
   const { order } = await import('../stage/order.ts');
-  const source = captureSource(input);
+  const source = captureSource(input, speed === undefined ? {} : { speed });
   const name = 'path' in input ? `capture ${input.path}` : input.name;
   return {
     stages: [

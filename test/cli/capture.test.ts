@@ -95,6 +95,17 @@ test('replay: what goes otherwise is status 1, and named', async (t) => {
   t.regex(nothing.words('stderr'), /\/no\/such: ENOENT/);
 });
 
+test('replay: a log of frames goes into any sink, at the pace at which it was written if that is asked for', async (t) => {
+  const folder = temporary(t);
+  const [frames, copy] = [join(folder, 'frames'), join(folder, 'copy')];
+  t.is(await main(fakeContext(t, ['pipe', join(rotation, 'oracle'), `capture:${frames}`])), 0);
+  const again = fakeContext(t, ['replay', frames, `capture:${copy}`, '--speed', '1', '--json']);
+  t.is(await main(again), 0, again.words('stderr'));
+  t.like(JSON.parse(again.words('stdout')), { sessions: 1, packets: 6, missing: [] });
+  const served = fakeContext(t, ['replay', frames, 'net://localhost:0:0', '--serve']);
+  t.is(await main(served), 2);
+});
+
 test('capture and replay: wrong usage is status 2', async (t) => {
   const refused = async (message: RegExp, ...argv: string[]) => {
     const context = fakeContext(t, argv);

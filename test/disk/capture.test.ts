@@ -83,6 +83,19 @@ test('capture: one byte at a time is the same log', async (t) => {
   t.deepEqual(said((await read({ stream: single, name: 'pipe' })).batches), said(batches));
 });
 
+test('capture: frames come at the pace at which they were written, if that is asked for', async (t) => {
+  const path = join(temporary(t), 'a.mrlog');
+  const entries = [0n, 100n, 200n].map((ms) => ({
+    kind: 'published' as const,
+    parts: [Buffer.from([0, 0, 0, 1])],
+    timeNs: ms * 1_000_000n,
+  }));
+  await pipeline(Readable.from(entries), createLogFile(path, { content: 'frames' }));
+  const startMs = performance.now();
+  t.is((await captureSource({ path }, { speed: 2 }).toArray()).length, 3);
+  t.true(performance.now() - startMs >= 95);
+});
+
 test('capture: a log in segments reads as one; with a bound the oldest go, and frames cannot do without', async (t) => {
   const directory = temporary(t);
   const forty = () => session(Array.from({ length: 40 }, () => 1000));

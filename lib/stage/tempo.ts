@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Lets what was recorded happen at the recorded pace, or `speed` times as fast; without `speed`, at once. */
-export class Pace {
+export class Tempo {
   readonly #speed: number | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #startMs = performance.now();
