@@ -128,8 +128,10 @@ export class LogWriter extends Writable {
 
   async #begin(): Promise<void> {
     const segment = this.#segment;
-    this.#target = await this.#open(segment);
-    await this.#target.write([this.#encoder.header({ content: this.#content, segment, createdNs: nowNs() })]);
+    const target = await this.#open(segment);
+    if (this.destroyed) return target.destroy();
+    this.#target = target;
+    await target.write([this.#encoder.header({ content: this.#content, segment, createdNs: nowNs() })]);
   }
 }
 
