@@ -7,17 +7,14 @@
  * with several connections do not use them in the same order twice.
  */
 import type { Socket } from 'node:net';
-import { MillraceError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Address } from '../network/address.ts';
 import { dial } from '../network/dial.ts';
 import { listen } from '../network/listen.ts';
 import { listenPath } from '../network/listen-unix.ts';
 import { Tempo } from '../stage/tempo.ts';
-import { tell } from '../telemetry.ts';
-import type { ConnectionOpen, ConnectionRole, Direction, Utterance } from './conversation.ts';
-import { type Heard, HeardBytes, HeardRequests, heardAnything } from './heard.ts';
-import { LiveSocket } from './live-socket.ts';
+import type { ConnectionOpen, ConnectionRole, Direction } from './conversation.ts';
+import { Played, Queue } from './played-connection.ts';
 import { readRecording } from './recording.ts';
 
 export interface PlayOptions {
@@ -164,105 +161,5 @@ class Player {
       timeoutMs: this.#timeoutMs,
       report: this.#report,
     });
-  }
-}
-
-interface PlayedOptions {
-  open: ConnectionOpen;
-  socket: Socket;
-  path: string;
-  side: 'client' | 'server';
-  ours: Direction;
-  timeoutMs: number;
-  report: PlayReport;
-}
-
-/** One connection and its live peer. */
-class Played {
-  readonly #options: PlayedOptions;
-  readonly #name: string;
-  readonly #socket: LiveSocket;
-  readonly #heard: Heard;
-
-  constructor(options: PlayedOptions) {
-    const { open, socket, side, timeoutMs, report } = options;
-    this.#options = options;
-    this.#name = `${open.role} connection ${open.connection}`;
-    const mismatch = (what: string, got: string, expected: string) => this.#mismatch(what, got, expected);
-    if (side === 'server' && open.role === 'control') this.#heard = new HeardRequests(mismatch);
-    else if (side === 'server' && open.role === 'data') this.#heard = heardAnything;
-    else this.#heard = new HeardBytes(mismatch, () => socket.resume());
-    this.#socket = new LiveSocket(socket, this.#name, timeoutMs, (bytes) => {
-      report.heardBytes += bytes.length;
-      if (!this.#heard.live(bytes)) socket.pause();
-    });
-  }
-
-  async play(said: Exclude<Utterance, ConnectionOpen>): Promise<void> {
-    const { ours, report } = this.#options;
-    if (said.kind === 'bytes' && said.direction === ours) {
-      report.sentBytes += said.bytes.length;
-      await this.#socket.send([said.bytes]);
-    } else if (said.kind === 'bytes') {
-      const late = this.#mismatch('what it says', 'nothing', `${said.bytes.length} bytes more`);
-      await this.#socket.within(this.#heard.recorded(said.bytes), late);
-    } else if (said.direction === ours) this.#socket[said.outcome]();
-    else if (said.outcome === 'end') {
-      const late = this.#mismatch('the connection', 'open', 'ended by the peer');
-      if (!this.#socket.isEnded) await this.#socket.within(this.#socket.endedByPeer, late);
-    }
-  }
-
-  /** The recording says no more of it: what was said leaves. */
-  finish(): Promise<void> {
-    return this.#socket.finish();
-  }
-
-  #mismatch(what: string, got: string, expected: string): MillraceError {
-    const { path } = this.#options;
-    return new MillraceError('MR_ERR_CAPTURE_MISMATCH', {
-      path,
-      what: `${this.#name}: ${what}`,
-      got,
-      expected,
-    });
-  }
-}
-
-/** Sockets in order of acceptance, for those who wait for them in the order of the recording. */
-class Queue {
-  readonly #sockets: Socket[] = [];
-  readonly #takers: Array<(socket: Socket) => void> = [];
-  readonly #signal: AbortSignal;
-  #closed = false;
-
-  constructor(signal: AbortSignal) {
-    this.#signal = signal;
-  }
-
-  put(socket: Socket): void {
-    const taker = this.#takers.shift();
-    socket.on('error', () => {});
-    if (taker !== undefined) taker(socket);
-    else if (!this.#closed) this.#sockets.push(socket);
-    else {
-      tell('warn', 'capture:connection', 'a connection more than was recorded: closed');
-      socket.destroy();
-    }
-  }
-
-  take(): Promise<Socket> {
-    const socket = this.#sockets.shift();
-    if (socket !== undefined) return Promise.resolve(socket);
-    return new Promise((resolve, reject) => {
-      this.#takers.push(resolve);
-      this.#signal.addEventListener('abort', () => reject(this.#signal.reason as Error), { once: true });
-    });
-  }
-
-  /** No more are expected than have been asked for. */
-  close(): void {
-    this.#closed = true;
-    for (const socket of this.#sockets.splice(0)) socket.destroy();
   }
 }
