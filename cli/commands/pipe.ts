@@ -15,119 +15,15 @@ import {
   splitEndpoints,
   type Uri,
 } from '../../lib/index.ts';
-import { helpOption, jsonOption, section } from '../common-options.ts';
 import type { Command, Context } from '../context.ts';
 import { helpText } from '../help.ts';
 import { copyDisks, isDiskCopy } from '../nbd/copy.ts';
-import { applyOption, type Option, parseFactor, parseOptions } from '../options.ts';
+import { applyOption, parseOptions } from '../options.ts';
+import { type PipeSettings, pipeOptionTable } from '../pipe/option-table.ts';
 import { bytesText, showProgress } from '../progress.ts';
 import { watchSignals } from '../relay/stop-signals.ts';
 import { usageError } from '../usage.ts';
-import { parseTimeBound, rangeOf, type TimeBound } from '../view/time-bounds.ts';
-
-interface PipeSettings {
-  help: boolean;
-  json: boolean;
-  strict: boolean;
-  follow: boolean;
-  sessions: string[];
-  streams: string[];
-  begin: TimeBound | undefined;
-  end: TimeBound | undefined;
-  gmt: boolean;
-  speed: number | undefined;
-  control: string | undefined;
-}
-
-const optionTable: readonly Option<PipeSettings>[] = [
-  {
-    name: 'session',
-    short: 's',
-    argument: 'PATTERN',
-    section,
-    help: 'Only sessions of this name, or HOSTNAME/NAME; * and ? stand for any characters and for one. Repeatable.',
-    set: (settings, value) => void settings.sessions.push(value),
-  },
-  {
-    name: 'stream',
-    argument: 'PATTERN',
-    section,
-    help: 'Only data streams of this name, such as channel0_*, or PATH/NAME. Metadata goes along. Repeatable.',
-    set: (settings, value) => void settings.streams.push(value),
-  },
-  {
-    name: 'begin',
-    short: 'b',
-    argument: 'TIME',
-    section,
-    help: 'Leave out packets that end before TIME: YYYY-MM-DD [hh:mm[:ss[.n]]], or seconds[.n] since 1970.',
-    set: (settings, value) => {
-      settings.begin = dayBound(value);
-    },
-  },
-  {
-    name: 'end',
-    short: 'e',
-    argument: 'TIME',
-    section,
-    help: 'Leave out packets that begin after TIME.',
-    set: (settings, value) => {
-      settings.end = dayBound(value);
-    },
-  },
-  {
-    name: 'gmt',
-    section,
-    help: 'Dates are in UTC, not in local time.',
-    set: (settings, on) => {
-      settings.gmt = on;
-    },
-  },
-  {
-    name: 'speed',
-    argument: 'FACTOR',
-    section,
-    help: 'Keep the pauses of a frame log: 1 as they were when it was written, 2 twice as fast.',
-    default: 'no pauses',
-    set: (settings, value) => {
-      settings.speed = parseFactor(value);
-    },
-  },
-  {
-    name: 'strict',
-    section,
-    help: 'Refuse what real peers are forgiven, such as a session that was never closed.',
-    set: (settings, on) => {
-      settings.strict = on;
-    },
-  },
-  {
-    name: 'follow',
-    section,
-    help: 'Go on with a directory that a relay or a tracer is writing, until nobody does.',
-    set: (settings, on) => {
-      settings.follow = on;
-    },
-  },
-  {
-    name: 'control',
-    argument: 'PATH',
-    section,
-    help: 'Make a control socket at PATH, for millrace ctl: status, stop.',
-    set: (settings, value) => {
-      settings.control = value;
-    },
-  },
-  jsonOption('Print what passed as one JSON object, on standard error where frames go to standard output.'),
-  helpOption(),
-];
-
-/** A time that needs no trace to be understood. */
-function dayBound(text: string): TimeBound {
-  const bound = parseTimeBound(text);
-  if (bound.kind === 'ofDay') throw usageError(`"${text}" is a time of which day?`);
-  return bound;
-}
+import { rangeOf } from '../view/time-bounds.ts';
 
 function nanosecondsOf(moment: Moment | undefined): bigint | undefined {
   return moment && BigInt(moment.seconds) * 1_000_000_000n + BigInt(moment.nanos);
@@ -151,7 +47,7 @@ function help(): string {
     'usage: millrace pipe [OPTION]... SOURCE SINK\n',
     '       millrace pipe DIR - | ssh HOST millrace pipe - SINK\n\n',
     `Sources:\n${rows(sourceKinds)}\nSinks:\n${rows(sinkKinds)}\nPairs:\n${useful.join('')}\n`,
-    helpText(optionTable),
+    helpText(pipeOptionTable),
     '\nExit status: 0 all of it passed, 1 failed, or a part is missing, 2 wrong usage.\n',
   ].join('');
 }
@@ -170,7 +66,7 @@ async function run(context: Context): Promise<number> {
     speed: undefined,
     control: undefined,
   };
-  const { given, operands } = parseOptions(optionTable, context.argv);
+  const { given, operands } = parseOptions(pipeOptionTable, context.argv);
   for (const one of given) applyOption(one, settings);
   if (settings.help) {
     context.stdout.write(help());
