@@ -81,15 +81,11 @@ export class TracefileRecords {
 
   /** Writes the records of the packets that end at or before `durableBytes`; `done` when they are in the file. */
   write(durableBytes: number, done: () => void): void {
-    const packets = this.#complete.filter(({ endBytes }) => endBytes <= durableBytes);
+    const packets = this.#takeUpTo(durableBytes);
     const recorded = () => {
       for (const packet of packets) packet.recorded = true;
       done();
     };
-    this.#complete =
-      packets.length === this.#complete.length
-        ? []
-        : this.#complete.filter(({ endBytes }) => endBytes > durableBytes);
     if (packets.length === 0 || this.#file === undefined) {
       recorded();
       return;
@@ -103,6 +99,14 @@ export class TracefileRecords {
       for (const packet of packets) this.#unseen.push(packet);
       recorded();
     });
+  }
+
+  #takeUpTo(durableBytes: number): Packet[] {
+    const complete = this.#complete;
+    this.#complete = complete.filter(({ endBytes }) => endBytes > durableBytes);
+    return this.#complete.length === 0
+      ? complete
+      : complete.filter(({ endBytes }) => endBytes <= durableBytes);
   }
 
   /** Makes durable what is written. */
