@@ -35,8 +35,8 @@ export interface LockstepResult {
 
 const packetSizeBytes = 4096;
 
-/** The relay has met the code path by then; first packets are the start's business, not the steady state's. */
-const warmUp = 1000;
+/** The relay has compiled what it needs by then; first packets are the start's business, not the steady state's. */
+const warmUp = 10_000;
 
 /** Sends one packet and its index; returns the seconds from the index to its reply. */
 function packet(producer: BlockingProducer, handle: number, seqNum: number): number {

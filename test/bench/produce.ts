@@ -35,7 +35,24 @@ export interface RunResult {
  */
 const warmUpShare = 1 / 8;
 
+/**
+ * Before that, a session of its own with many small packets: with large ones a whole run has too few for a run time to
+ * find out what is worth compiling, while a relay that has been up for a minute has met them.
+ */
+const rehearsal = { packetSizeBytes: 4096, packets: 16_384 };
+
+async function rehearse(order: RunOrder): Promise<void> {
+  const { streamCount, sessionCount } = order.cell;
+  const perStream = Math.ceil(rehearsal.packets / streamCount);
+  const { packetSizeBytes } = rehearsal;
+  const producer = await Producer.open(order, { packetSizeBytes, streamCount }, perStream, sessionCount);
+  await producer.prepare()(perStream);
+  await producer.stored();
+  await producer.close();
+}
+
 async function run(order: RunOrder): Promise<RunResult> {
+  await rehearse(order);
   const producers: Producer[] = [];
   for (let number = 0; number < order.cell.sessionCount; number++) {
     producers.push(await Producer.open(order, order.cell, order.packetsPerStream, number));
