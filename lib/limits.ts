@@ -124,7 +124,7 @@ export const limits = {
   /** One record of a frame log, bytes. */
   logRecordBytes: 134_217_728 + 4096,
   /** Size of the relay's journal from which on it is written anew with only what still matters, bytes. */
-  journalBytes: 262_144,
+  journalBytes: 2_097_152,
   /** Sessions in one list of a relay, and a name in it, bytes: a reader's ceilings. Relays up to 2.14 fit 63 and 254. */
   listedSessions: 65_536,
   listedNameBytes: 4096,

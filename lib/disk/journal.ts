@@ -29,6 +29,8 @@ import type { ChunkJournal, StoreJournal } from './store-context.ts';
 /** Milliseconds between attempts to write a journal that could not be written. */
 const retryMs = 1000;
 
+const ready = Promise.resolve();
+
 /** See the file's head; what the facts say is told in `journal-facts.ts`. */
 export class Journal implements StoreJournal, ChunkJournal {
   readonly #outputPath: string;
@@ -43,6 +45,7 @@ export class Journal implements StoreJournal, ChunkJournal {
   #retryAtMs = 0;
   /** Records that are not in the file yet. */
   #gathered: Buffer[] = [];
+  readonly #settleSoon = () => this.settle();
   /** What was mended when the journal was opened. */
   readonly recovery: RecoveryReport;
 
@@ -165,7 +168,8 @@ export class Journal implements StoreJournal, ChunkJournal {
   }
 
   #append(fact: LogBody): void {
-    if (this.#gathered.length === 0) queueMicrotask(() => this.settle());
+    // cheaper than queueMicrotask, which makes a resource to trace it by
+    if (this.#gathered.length === 0) void ready.then(this.#settleSoon);
     this.#gathered.push(...this.#record(fact));
   }
 
