@@ -1,5 +1,6 @@
 /** Program: runs one bench by name. The benches compare millrace with its peers on this machine. */
 
+import { consumeBench, usage as consumeUsage } from './consume.ts';
 import { liveBench, usage as liveUsage } from './live.ts';
 import { migrationBench, usage as migrationUsage } from './migration.ts';
 import { nbdBench, usage as nbdUsage } from './nbd.ts';
@@ -10,6 +11,7 @@ const benches: Readonly<Record<string, { run: (argv: string[]) => Promise<void>;
   nbd: { run: nbdBench, usage: nbdUsage },
   migration: { run: migrationBench, usage: migrationUsage },
   relay: { run: relayBench, usage: relayUsage },
+  consume: { run: consumeBench, usage: consumeUsage },
   live: { run: liveBench, usage: liveUsage },
   rotation: { run: rotationBench, usage: rotationUsage },
 };
