@@ -43,10 +43,7 @@ function hop(next: RunningTarget): Target {
   return {
     ...relay,
     name: 'hop',
-    argv: (ports, output) => [
-      ...relay.argv(ports, output),
-      ...['--forward', forward, '--no-store', '--control', join(output, 'ctl')],
-    ],
+    argv: (ports, output) => [...relay.argv(ports, output), '--forward', forward, '--no-store'],
   };
 }
 
