@@ -7,6 +7,7 @@ import { MillraceError, relayRet } from '../../errors.ts';
 import { limits } from '../../limits.ts';
 import { none } from '../../wire/relay/index.ts';
 import type { ClientSession } from './client-session.ts';
+import type { ClientStream } from './client-stream.ts';
 import type { RelaySinkOptions } from './options.ts';
 
 const intervalMs = 20;
@@ -43,7 +44,8 @@ export async function endSession(session: ClientSession, options: RelaySinkOptio
 async function isPending(session: ClientSession, closed = false): Promise<boolean> {
   const { control } = session.link;
   await control.ask('beginDataPending', { sessionId: session.id });
-  for (const { handle, isMetadata, isGone, lastSent } of closed ? [] : session.streams.values()) {
+  for (const stream of closed ? [] : session.streams.values()) {
+    const { handle, isMetadata, isGone } = stream;
     if (isGone) continue;
     if (isMetadata) {
       await control.ask('quiescentControl', { streamId: handle });
@@ -51,7 +53,7 @@ async function isPending(session: ClientSession, closed = false): Promise<boolea
     }
     const { ret } = await control.ask(
       'dataPending',
-      { streamId: handle, lastNetSeqNum: lastSent ?? none },
+      { streamId: handle, lastNetSeqNum: lastAsked(stream) ?? none },
       { anyRet: true },
     );
     if (answer(session, 'dataPending', ret)) return true;
@@ -78,6 +80,11 @@ export async function whenStored(session: ClientSession, options: RelaySinkOptio
       const { ret } = await control.ask('dataPending', question, { anyRet: true });
       return answer(session, 'dataPending', ret);
     });
+}
+
+/** A packet that was cut short, or has no index, stays pending until the connection ends. */
+function lastAsked({ cutShort, lastWhole, lastSent }: ClientStream): bigint | undefined {
+  return cutShort ? lastWhole : lastSent;
 }
 
 /** The answers of these commands are 0 and 1, not return codes. */

@@ -67,9 +67,10 @@ class Chain {
 
   /** Everything has gone on. */
   async through(): Promise<void> {
-    for (;;) {
+    for (let tries = 0; ; tries += 1) {
       const { forward } = await this.forwarder.status();
       if (forward?.ways.length === 0) return;
+      if (tries > 60) throw new Error(`does not go on: ${JSON.stringify(forward)}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
