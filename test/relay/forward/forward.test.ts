@@ -104,7 +104,7 @@ test('while the next relay is away the producer notices nothing; it gets everyth
   await session.packets(30);
   await session.finish();
   await relay.empty();
-  t.like(relay.status().forward?.ways[0], { state: 'waiting' });
+  t.is(relay.status().forward?.ways.length, 1, 'all of it waits');
   for (const link of links.all) link.isDown = false;
   await through(relay);
   await next.empty();
