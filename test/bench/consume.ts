@@ -23,7 +23,7 @@ const bin = compiled('cli/bin.js');
 const MiB = 1_048_576;
 const packetSizeBytes = 65_536;
 /** What an event of the trace takes, about. */
-const eventBytes = 62;
+const eventBytes = 33;
 
 const columns: Columns = { rate: { heading: 'MB/s', decimals: 0 } };
 
