@@ -8,7 +8,13 @@ import { relayBench, usage as relayUsage } from './relay.ts';
 import { rotationBench, usage as rotationUsage } from './rotation.ts';
 
 const benches: Readonly<Record<string, { run: (argv: string[]) => Promise<void>; usage: string }>> = {
-  nbd: { run: nbdBench, usage: nbdUsage },
+  nbd: {
+    run: async (argv) => {
+      await nbdBench(argv);
+      await migrationBench(argv.includes('--quick') ? ['--quick'] : []);
+    },
+    usage: nbdUsage,
+  },
   migration: { run: migrationBench, usage: migrationUsage },
   relay: { run: relayBench, usage: relayUsage },
   consume: { run: consumeBench, usage: consumeUsage },

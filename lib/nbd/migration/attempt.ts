@@ -77,11 +77,11 @@ export class Attempt {
     const { transfer, pause } = this.#options;
     const { dirty } = transfer;
     let stuck = 0;
+    let leastBytes = dirty.dirtyBytes;
     let holding = 0;
     let bytesPerSecond = 0;
     for (;;) {
       const startMs = performance.now();
-      const before = dirty.dirtyBytes;
       const sentBefore = transfer.sentBytes;
       if (transfer.front < dirty.sizeBytes) await this.#copyAll();
       else await this.#held(holding, () => this.#sweepChanged());
@@ -89,14 +89,12 @@ export class Attempt {
       await this.#copier.verify();
       const now = performance.now();
       const dirtyBytes = dirty.dirtyBytes;
-      stuck = stuckPasses(stuck, dirtyBytes, before);
+      stuck = stuckPasses(stuck, dirtyBytes, leastBytes);
+      leastBytes = Math.min(leastBytes, dirtyBytes);
       const passBytes = transfer.sentBytes - sentBefore;
       // what the pass took with all that belongs to it: the final one has the same to do
       if (passBytes > 0) bytesPerSecond = (passBytes * 1000) / (now - startMs);
-      const verdict = afterPass(
-        { dirtyBytes, beforeBytes: before, bytesPerSecond, stuckPasses: stuck },
-        pause,
-      );
+      const verdict = afterPass({ dirtyBytes, bytesPerSecond, stuckPasses: stuck }, pause);
       this.#options.onPass({ pass: transfer.pass, dirtyBytes, verdict, seconds: (now - startMs) / 1000 });
       if (verdict === 'final') return;
       transfer.pass += 1;

@@ -201,10 +201,9 @@ export class Copier {
   async #compare({ offset, lengthBytes }: Run, link: Destination, bytes: Buffer): Promise<void> {
     const { image, dirty } = this.#options;
     const there = link.hash(offset, lengthBytes);
-    await image.read(bytes, 0, lengthBytes, offset).catch((error: unknown) => {
-      there.catch(() => undefined);
-      throw error;
-    });
+    // it may fail while nobody waits for it yet
+    there.catch(() => undefined);
+    await image.read(bytes, 0, lengthBytes, offset);
     const here = createHash('sha256').update(bytes.subarray(0, lengthBytes)).digest();
     const same = here.equals(await there);
     const written = dirty.next(offset, dirty.blockBytes);

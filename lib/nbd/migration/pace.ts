@@ -88,11 +88,9 @@ export class RateLimit {
 export interface PassEnd {
   /** Dirty when it ended: what the next one, or the final one, has to send. */
   dirtyBytes: number;
-  /** Dirty when the pass before it ended. */
-  beforeBytes: number;
   /** Of the pass, over all that it took: sending, a flush, comparing. */
   bytesPerSecond: number;
-  /** Passes in a row, with this one, that did not bring the dirty bytes down by a quarter. */
+  /** Passes in a row, with this one, that did not bring the dirty bytes a quarter below the least there was. */
   stuckPasses: number;
 }
 
@@ -130,7 +128,10 @@ export function afterPass(end: PassEnd, { pauseMs, mostPauseMs }: PauseBounds): 
   return end.stuckPasses < patientPasses ? 'again' : 'hold';
 }
 
-/** `stuckPasses` for the next `PassEnd`. */
-export function stuckPasses(before: number, dirtyBytes: number, beforeBytes: number): number {
-  return dirtyBytes > beforeBytes * 0.75 ? before + 1 : 0;
+/**
+ * `stuckPasses` after a pass that left `dirtyBytes`; `leastBytes`: the least that one before it has left. Less than the pass
+ * before is not enough: loads go up and down, and a little less every other time would never come to an end.
+ */
+export function stuckPasses(before: number, dirtyBytes: number, leastBytes: number): number {
+  return dirtyBytes > leastBytes * 0.75 ? before + 1 : 0;
 }

@@ -127,7 +127,7 @@ class Scene {
     const { file, sock, isFlexnbd } = this.#from;
     const args = isFlexnbd
       ? ['flexnbd', 'serve', '-l', '127.0.0.1', '-p', `${port}`, '-f', file, '-s', sock, '-v']
-      : ['nbd', 'serve', '--oldstyle', '-a', '127.0.0.1', '-p', `${port}`, '-s', sock, '-v', file];
+      : ['nbd', 'serve', '--oldstyle', '-a', '127.0.0.1', '-p', `${port}`, '-s', sock, '-vv', file];
     return this.#actor('source', args);
   }
 
@@ -274,9 +274,12 @@ class Scene {
     const canonical = destination.end === 0 || !isThere ? 'destination' : 'source';
     const path = canonical === 'source' ? this.#from.file : this.#to.file;
     let wrong = this.#late ?? this.#model.judge(path);
+    const crashed = [source, destination, this.#asker].find((actor) => /\n {4}at /.test(actor?.said ?? ''));
+    if (crashed !== undefined) wrong ??= `the ${crashed.name} has crashed: ${crashed.said}`;
     const marked = existsSync(`${this.#to.file}.INCOMPLETE`);
     if (destination.end === 0 && marked) wrong ??= 'the destination has ended well and left its mark';
-    if (destination.end !== 0 && !marked) wrong ??= 'a destination that is not complete is not marked';
+    // one that was killed between its last step and its end is complete, and not marked any more
+    if (destination.end !== 0 && !marked) wrong ??= this.#model.judge(this.#to.file);
     // without unlink a disconnect that was lost cannot be told: then both copies hold everything
     const isUntold =
       !this.#unlinks && source.end === 0 && destination.end !== 0 && /gone to/.test(source.said);
