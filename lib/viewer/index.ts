@@ -1,5 +1,7 @@
 /** The door of the viewer. */
+export type { EnumValue, FieldStruct, FieldValue } from '../ctf/decode/values.ts';
 export type { DataStream } from './data-streams.ts';
+export { type DecodedEvent, decode, type EventBatch, type PacketInput, TraceDecoder } from './decode.ts';
 export { type Condition, conditionOf } from './filter.ts';
 export { globOf } from './glob.ts';
 export type { JsonEvent, JsonField, JsonStruct } from './json/json-event.ts';

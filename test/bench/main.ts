@@ -6,6 +6,7 @@ import { migrationBench, usage as migrationUsage } from './migration.ts';
 import { nbdBench, usage as nbdUsage } from './nbd.ts';
 import { relayBench, usage as relayUsage } from './relay.ts';
 import { rotationBench, usage as rotationUsage } from './rotation.ts';
+import { viewBench, usage as viewUsage } from './view.ts';
 
 const benches: Readonly<Record<string, { run: (argv: string[]) => Promise<void>; usage: string }>> = {
   nbd: {
@@ -20,6 +21,7 @@ const benches: Readonly<Record<string, { run: (argv: string[]) => Promise<void>;
   consume: { run: consumeBench, usage: consumeUsage },
   live: { run: liveBench, usage: liveUsage },
   rotation: { run: rotationBench, usage: rotationUsage },
+  view: { run: viewBench, usage: viewUsage },
 };
 
 const [name = '', ...argv] = process.argv.slice(2);
