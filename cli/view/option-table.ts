@@ -255,7 +255,7 @@ export const viewOptionTable: readonly Option<ViewSettings>[] = [
   {
     name: 'follow',
     section: output,
-    help: 'With --raw: go on with a directory that a relay or a tracer is writing, until nobody does.',
+    help: 'Go on with a directory that a relay or a tracer is writing, until nobody does.',
     set: (settings, on) => {
       settings.follow = on;
     },

@@ -5,6 +5,7 @@ import { helpMarkdown, helpText } from '../../cli/help.ts';
 import { serveOptionTable } from '../../cli/nbd/serve-options.ts';
 import type { Option } from '../../cli/options.ts';
 import { relayOptionTable } from '../../cli/relay/option-table.ts';
+import { viewOptionTable } from '../../cli/view/option-table.ts';
 
 const begin = '<!-- options: begin -->\n';
 const end = '<!-- options: end -->';
@@ -13,6 +14,7 @@ const end = '<!-- options: end -->';
 const pages: Readonly<Record<string, readonly Option<never>[]>> = {
   'relay.md': relayOptionTable,
   'nbd.md': serveOptionTable,
+  'view.md': viewOptionTable,
 };
 
 for (const [name, table] of Object.entries(pages)) {
