@@ -438,17 +438,17 @@ test('clients that write faster than the link carries are held back, and the mig
       peer.write(Buffer.concat([Buffer.from('6744669800000000', 'hex'), cookie]));
     },
   });
-  await source.mirror.start(mirrorTo(to, { pause: { pauseMs: 20, mostPauseMs: 40 } }));
+  // so short a pause that only holding them back leads there, on a fast machine and on a slow one
+  await source.mirror.start(mirrorTo(to, { pause: { pauseMs: 1, mostPauseMs: 1 } }));
   const writer = (async () => {
     for (let n = 0; source.door.isOpen; n += 1) {
       await source.write((n * 65_536) % size, noise(65_536, n % 5));
       await new Promise(setImmediate);
     }
   })();
-  const { pauseMs } = await source.mirror.gone;
+  await source.mirror.gone;
   await writer;
   const passes = source.mirror.happenings.since(0).filter(({ event }) => event === 'pass');
   t.true(passes.some(({ facts }) => facts.verdict === 'hold'));
-  t.true(pauseMs < 1000, `${pauseMs} ms`);
   t.true(to.image.equals(source.bytes));
 });
