@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 import './engine.ts';
-import { createRelay } from '../lib/index.ts';
 import { main } from './main.ts';
 import { processContext } from './process-context.ts';
 
-process.exit(await main(processContext(createRelay)));
+process.exit(await main(processContext()));

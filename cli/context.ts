@@ -25,7 +25,7 @@ export interface Context {
   kill(pid: number, signal: NodeJS.Signals): void;
   /** Listens to a signal, which loses its default effect; returns what undoes it. */
   onSignal(signal: NodeJS.Signals, listener: () => void): () => void;
-  createRelay(options: RelayOptions): Relay;
+  createRelay(options: RelayOptions): Promise<Relay>;
 }
 
 /** A command of the program: `millrace NAME …`. */

@@ -7,7 +7,7 @@ import { accessSync, constants, mkdtempSync, readdirSync, readFileSync, statSync
 import { tmpdir } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createRelay, loadCapture, type ReplayReport, relayOptions, why } from '../lib/index.ts';
+import { loadCapture, loadRelay, type ReplayReport, relayOptions, why } from '../lib/index.ts';
 
 const [recording = fileURLToPath(new URL('../../fixtures/relay/ust-plain', import.meta.url))] =
   process.argv.slice(2);
@@ -20,7 +20,7 @@ function say(what: string, text: string): void {
 
 /** Streams the recording into a relay that stores below `outputPath`. */
 async function play(outputPath: string): Promise<ReplayReport> {
-  const relay = createRelay(relayOptions(outputPath));
+  const relay = (await loadRelay()).createRelay(relayOptions(outputPath));
   await relay.start();
   const { control, data } = relay.addresses;
   say('relay', `listens on ${control.host}, control port ${control.port}, data port ${data.port}`);

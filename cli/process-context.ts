@@ -1,7 +1,8 @@
+import { loadRelay } from '../lib/index.ts';
 import type { Context } from './context.ts';
 
 /** The outside of this very process, and the relay that it runs. */
-export function processContext(createRelay: Context['createRelay']): Context {
+export function processContext(): Context {
   const { argv, env, pid, ppid, stdout, stderr } = process;
   const [program = '', script = '', ...args] = argv;
   // A reader that went away costs the words, not the process.
@@ -25,6 +26,6 @@ export function processContext(createRelay: Context['createRelay']): Context {
       process.on(signal, listener);
       return () => process.off(signal, listener);
     },
-    createRelay,
+    createRelay: async (options) => (await loadRelay()).createRelay(options),
   };
 }

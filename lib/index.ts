@@ -35,17 +35,18 @@ export { diskPair, type Pair, pairs, sinkKinds, sourceKinds } from './pipe/pairs
 export type { Delivered } from './pipe/target.ts';
 export type { PipeOptions, PipeReport, RunningPipe } from './pipe.ts';
 export { relayOptions } from './relay/defaults.ts';
-export { targetOf } from './relay/forward/forwarder.ts';
-export { defaultForward, usualSpoolBytes } from './relay/forward/options.ts';
+export { defaultForward, targetOf, usualSpoolBytes } from './relay/forward/options.ts';
 export { healthBit } from './relay/health.ts';
 export type * from './relay/live-client/index.ts';
 export type * from './relay/options.ts';
-export { createRelay } from './relay/server.ts';
 export { type Level, type Told, tell, toldChannel } from './telemetry.ts';
 export { version } from './version.ts';
 export type * from './viewer/index.ts';
 
-/** Recording and replaying conversations. A relay that only serves does not wait for this to load. */
+/** A relay: `const { createRelay } = await loadRelay()`. Who only reads does not wait for this to load. */
+export const loadRelay = () => import('./relay/index.ts');
+
+/** Recording and replaying conversations; likewise. */
 export const loadCapture = () => import('./capture/index.ts');
 
 /** Sources of frames that lie in directories; likewise. */

@@ -51,7 +51,7 @@ export async function runRelay(
     const chunks = chunkCommandsOf(context, settings);
     if (chunks !== undefined) releases.push(() => chunks.stop());
     const onChunkComplete = (chunk: CompleteChunk) => chunks?.run(chunk);
-    const relay = context.createRelay({ ...(await relayOptionsOf(settings)), onChunkComplete });
+    const relay = await context.createRelay({ ...(await relayOptionsOf(settings)), onChunkComplete });
     const now = signals.second.then((number) => {
       relay.destroy();
       return 128 + number;

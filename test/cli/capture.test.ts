@@ -4,7 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { main } from '../../cli/main.ts';
-import { createRelay, relayOptions } from '../../lib/index.ts';
+import { relayOptions } from '../../lib/index.ts';
+import { createRelay } from '../../lib/relay/server.ts';
 import { type FakeContext, fakeContext, temporary } from './fake-context.ts';
 
 process.env.TZ = 'UTC'; // trace chunks are named by local time, and these were recorded in UTC

@@ -3,4 +3,6 @@ import { main } from '../../cli/main.ts';
 import { processContext } from '../../cli/process-context.ts';
 import { fakeRelay } from './fake-relay.ts';
 
-process.exit(await main(processContext((options) => fakeRelay(options))));
+process.exit(
+  await main({ ...processContext(), createRelay: (options) => Promise.resolve(fakeRelay(options)) }),
+);

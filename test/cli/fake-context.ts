@@ -85,7 +85,7 @@ export function fakeContext(
     },
     createRelay: (options) => {
       made = fakeRelay(options, closing);
-      return made;
+      return Promise.resolve(made);
     },
     did,
     signal: (name) => {

@@ -4,14 +4,8 @@ import { mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import {
-  createRelay,
-  type Limits,
-  limits,
-  type Relay,
-  type RelayOptions,
-  relayOptions,
-} from '../../lib/index.ts';
+import { type Limits, limits, type Relay, type RelayOptions, relayOptions } from '../../lib/index.ts';
+import { createRelay } from '../../lib/relay/server.ts';
 import { type Told, toldChannel } from '../../lib/telemetry.ts';
 
 // Directory names hold local time; expectations are written in UTC.

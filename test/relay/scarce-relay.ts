@@ -2,7 +2,8 @@
  * A relay in a process of its own, which its parent has given few descriptors. Sends where it listens; answers
  * 'status' with its status, and 'close' by ending.
  */
-import { createRelay, relayOptions } from '../../lib/index.ts';
+import { relayOptions } from '../../lib/index.ts';
+import { createRelay } from '../../lib/relay/server.ts';
 import { type Told, toldChannel } from '../../lib/telemetry.ts';
 
 process.env.TZ = 'UTC';

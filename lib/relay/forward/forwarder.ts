@@ -13,7 +13,7 @@ import type { Slab } from '../../stage/slab.ts';
 import { tell } from '../../telemetry.ts';
 import { parseRoute } from '../client/route.ts';
 import type { FrameTap } from '../tap.ts';
-import type { ForwardOptions, ForwardStatus, ForwardTarget } from './options.ts';
+import { type ForwardOptions, type ForwardStatus, type ForwardTarget, targetOf } from './options.ts';
 import { Shipper } from './shipper.ts';
 
 interface Way {
@@ -258,10 +258,4 @@ function segmentBytesOf({ spoolSizeBytes }: ForwardOptions): number {
 
 function bytesOf(frames: readonly Frame[]): number {
   return frames.reduce((sum, frame) => (frame.kind === 'data' ? sum + frame.end - frame.start : sum), 0);
-}
-
-/** A relay by its address. Throws MR_ERR_NETWORK_URI. */
-export function targetOf(uri: string): ForwardTarget {
-  const { path, ...route } = parseRoute(uri);
-  return path === '' ? route : { ...route, rename: (open) => ({ ...open, basePath: path }) };
 }

@@ -1,5 +1,6 @@
 /** What a forwarder is told, and what it tells. */
 import type { RelaySinkOptions } from '../client/options.ts';
+import { parseRoute } from '../client/route.ts';
 
 /** Bytes that spools may take where nothing else is said: 1 GiB. */
 export const usualSpoolBytes = 1_073_741_824;
@@ -52,4 +53,10 @@ export interface ShipperStatus {
   acknowledged: number;
   /** Why the last attempt failed; undefined: it did not. */
   failure: string | undefined;
+}
+
+/** A relay by its address. Throws MR_ERR_NETWORK_URI. */
+export function targetOf(uri: string): ForwardTarget {
+  const { path, ...route } = parseRoute(uri);
+  return path === '' ? route : { ...route, rename: (open) => ({ ...open, basePath: path }) };
 }

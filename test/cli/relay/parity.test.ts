@@ -117,7 +117,7 @@ for (const { argv, env = {}, file, theirs, ours = theirs } of cases) {
     const home = homeWith(t, file);
     // Listens nowhere: what is compared is what options do before that.
     const context = fakeContext(t, ['relay', ...argv], { env: { LTTNG_HOME: home, ...env } });
-    context.createRelay = (options) => ({
+    context.createRelay = async (options) => ({
       start: async () => {
         setImmediate(() => context.signal('SIGTERM'));
       },

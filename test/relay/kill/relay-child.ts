@@ -3,7 +3,8 @@
  * Arguments: output directory, recording, number of the change (0: none). Says on stdout how many there were.
  */
 import { replay } from '../../../lib/capture/replayer.ts';
-import { createRelay, relayOptions } from '../../../lib/index.ts';
+import { relayOptions } from '../../../lib/index.ts';
+import { createRelay } from '../../../lib/relay/server.ts';
 import { say } from './feed.ts';
 import { changes, dieAt } from './mortal-fs.ts';
 
