@@ -139,7 +139,7 @@ withPrograms(
       'fio',
       // biome-ignore format: one option a word
       ['--name=t', '--ioengine=nbd', `--uri=nbd://127.0.0.1:${near}`, '--rw=randwrite', '--bs=4k', '--iodepth=1',
-        `--size=${size}`, '--verify=crc32c', '--do_verify=1', '--verify_fatal=1', '--thread'],
+        `--size=${size}`, '--verify=crc32c', '--do_verify=1', '--verify_fatal=1', '--verify_state_save=0', '--thread'],
       { stdio: 'ignore' },
     );
     t.teardown(() => fio.kill('SIGKILL'));

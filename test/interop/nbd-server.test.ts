@@ -220,6 +220,7 @@ withPrograms(
       '--iodepth=16',
       '--size=16M',
       '--verify=crc32c',
+      '--verify_state_save=0',
       '--randrepeat=1',
     );
     t.is(await server.stop(), 0);
