@@ -29,3 +29,16 @@ export function helpOption<S extends { help: boolean }>(): Option<S> {
     },
   };
 }
+
+/** `--control=PATH`, of commands that can be watched and steered; `help` says for what. */
+export function controlOption<S extends { control: string | undefined }>(help: string): Option<S> {
+  return {
+    name: 'control',
+    argument: 'PATH',
+    section,
+    help,
+    set: (settings, value) => {
+      settings.control = value;
+    },
+  };
+}

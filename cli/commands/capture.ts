@@ -1,5 +1,5 @@
 import { type ControlServer, limits, loadCapture, parseUri, serveControl, why } from '../../lib/index.ts';
-import { helpOption, jsonOption, section } from '../common-options.ts';
+import { controlOption, helpOption, jsonOption, section } from '../common-options.ts';
 import type { Command, Context } from '../context.ts';
 import { helpText } from '../help.ts';
 import { applyOption, type Option, parseBytes, parseOptions, parseWhole } from '../options.ts';
@@ -34,15 +34,7 @@ const optionTable: readonly Option<CaptureSettings>[] = [
       settings.segments = parseWhole(value, 1, 1_000_000, 'files');
     },
   },
-  {
-    name: 'control',
-    argument: 'PATH',
-    section,
-    help: 'Make a control socket at PATH, for millrace ctl: status, stop.',
-    set: (settings, value) => {
-      settings.control = value;
-    },
-  },
+  controlOption('Make a control socket at PATH, for millrace ctl: status, stop.'),
   jsonOption('Print what was recorded as one JSON object; first, one with the ports.'),
   helpOption(),
 ];

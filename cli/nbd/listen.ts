@@ -8,7 +8,7 @@ import {
   openLog,
   serveControl,
 } from '../../lib/index.ts';
-import { helpOption, jsonOption, section } from '../common-options.ts';
+import { controlOption, helpOption, jsonOption } from '../common-options.ts';
 import type { Command, Context } from '../context.ts';
 import { controlTable, logLevelCommand, stopCommand } from '../control-table.ts';
 import { helpText } from '../help.ts';
@@ -17,6 +17,7 @@ import { showProgress } from '../progress.ts';
 import { readiness } from '../relay/readiness.ts';
 import { watchSignals } from '../relay/stop-signals.ts';
 import { usageError } from '../usage.ts';
+import { accessOptions, addressOption, levels, portOption, verboseOption } from './common-options.ts';
 
 interface ListenSettings {
   help: boolean;
@@ -35,31 +36,12 @@ interface ListenSettings {
   verbosity: number;
 }
 
-const levels: readonly Level[] = ['warn', 'info', 'debug', 'trace'];
-
 const optionTable: readonly Option<ListenSettings>[] = [
-  {
-    name: 'address',
-    short: 'a',
-    argument: 'ADDRESS',
-    section: 'Where',
-    help: 'Listen on this address. One that this host does not have yet is tried again every second.',
-    default: 'all',
-    set: (settings, value) => {
-      settings.address = value.replace(/^\[(.*)\]$/, '$1');
-    },
-  },
-  {
-    name: 'port',
-    short: 'p',
-    argument: 'PORT',
-    section: 'Where',
-    help: 'TCP port; 0 is chosen by the system.',
-    default: '10809',
-    set: (settings, value) => {
-      settings.port = parseWhole(value, 0, 65_535, '');
-    },
-  },
+  addressOption(
+    'Listen on this address. One that this host does not have yet is tried again every second.',
+    'all',
+  ),
+  portOption(),
   {
     name: 'create',
     argument: 'BYTES',
@@ -95,23 +77,7 @@ const optionTable: readonly Option<ListenSettings>[] = [
       settings.connections = parseWhole(value, 1, 16, 'connections');
     },
   },
-  {
-    name: 'allow',
-    short: 'A',
-    argument: 'ADDRESS[/BITS]',
-    section: 'From whom',
-    help: 'Let in only who matches one of these. Repeatable.',
-    set: (settings, value) => void settings.allowed.push(value),
-  },
-  {
-    name: 'default-deny',
-    short: 'd',
-    section: 'From whom',
-    help: 'Let nobody in while the access list is empty.',
-    set: (settings, on) => {
-      settings.defaultDeny = on;
-    },
-  },
+  ...accessOptions<ListenSettings>('From whom'),
   {
     name: 'then-serve',
     argument: 'ADDRESS:PORT',
@@ -134,25 +100,13 @@ const optionTable: readonly Option<ListenSettings>[] = [
     },
   },
   {
-    name: 'control',
+    ...controlOption(
+      'Make a control socket at PATH, once it listens; for millrace ctl: status, acl, stop and others.',
+    ),
     short: 's',
-    argument: 'PATH',
-    section,
-    help: 'Make a control socket at PATH, once it listens; for millrace ctl: status, acl, stop and others.',
-    set: (settings, value) => {
-      settings.control = value;
-    },
   },
   jsonOption('Print events as one JSON object a line: listening, received, serving.'),
-  {
-    name: 'verbose',
-    short: 'v',
-    section,
-    help: 'Log more; twice, still more.',
-    set: (settings) => {
-      settings.verbosity += 1;
-    },
-  },
+  verboseOption(),
   helpOption(),
 ];
 

@@ -1,7 +1,7 @@
 /** `millrace nbd proxy`: a client behind it does not notice that its server was away. */
 import { resolve } from 'node:path';
 import { type Level, loadNbd, openLog, parseUri, serveControl } from '../../lib/index.ts';
-import { helpOption, section } from '../common-options.ts';
+import { controlOption, helpOption } from '../common-options.ts';
 import type { Command, Context } from '../context.ts';
 import { controlTable, logLevelCommand, stopCommand } from '../control-table.ts';
 import { helpText } from '../help.ts';
@@ -9,6 +9,7 @@ import { applyOption, type Option, parseBytes, parseOptions, parseWhole } from '
 import { readiness } from '../relay/readiness.ts';
 import { watchSignals } from '../relay/stop-signals.ts';
 import { usageError } from '../usage.ts';
+import { addressOption, levels, portOption, verboseOption } from './common-options.ts';
 
 interface ProxySettings {
   help: boolean;
@@ -23,31 +24,9 @@ interface ProxySettings {
   verbosity: number;
 }
 
-const levels: readonly Level[] = ['warn', 'info', 'debug', 'trace'];
-
 const optionTable: readonly Option<ProxySettings>[] = [
-  {
-    name: 'address',
-    short: 'a',
-    argument: 'ADDRESS',
-    section: 'Where',
-    help: 'Listen on this address.',
-    default: '127.0.0.1',
-    set: (settings, value) => {
-      settings.address = value.replace(/^\[(.*)\]$/, '$1');
-    },
-  },
-  {
-    name: 'port',
-    short: 'p',
-    argument: 'PORT',
-    section: 'Where',
-    help: 'TCP port; 0 is chosen by the system.',
-    default: '10809',
-    set: (settings, value) => {
-      settings.port = parseWhole(value, 0, 65_535, '');
-    },
-  },
+  addressOption('Listen on this address.', '127.0.0.1'),
+  portOption(),
   {
     name: 'unix',
     short: 'u',
@@ -99,24 +78,10 @@ const optionTable: readonly Option<ProxySettings>[] = [
     },
   },
   {
-    name: 'control',
+    ...controlOption('Make a control socket at PATH; for millrace ctl: status, stop and others.'),
     short: 's',
-    argument: 'PATH',
-    section,
-    help: 'Make a control socket at PATH; for millrace ctl: status, stop and others.',
-    set: (settings, value) => {
-      settings.control = value;
-    },
   },
-  {
-    name: 'verbose',
-    short: 'v',
-    section,
-    help: 'Log more; twice, still more.',
-    set: (settings) => {
-      settings.verbosity += 1;
-    },
-  },
+  verboseOption(),
   helpOption(),
 ];
 

@@ -14,14 +14,13 @@ import type { Context } from '../context.ts';
 import { readiness } from '../relay/readiness.ts';
 import { watchSignals } from '../relay/stop-signals.ts';
 import { usageError } from '../usage.ts';
+import { levels } from './common-options.ts';
 import { serverCommands } from './control.ts';
 import { mirrorCommands } from './migration.ts';
 import type { ServeSettings } from './serve-options.ts';
 
 /** How long whoever follows a migration has to fetch its end. */
 const farewellMs = 1000;
-
-const levels: readonly Level[] = ['warn', 'info', 'debug', 'trace'];
 
 /**
  * Serves `images` until a signal or `stop` on the control socket, or until the disk has gone to another host. Resolves to

@@ -1,7 +1,8 @@
 /** The options of `millrace nbd serve`. */
 import { limits } from '../../lib/index.ts';
-import { helpOption, section } from '../common-options.ts';
+import { controlOption, helpOption, section } from '../common-options.ts';
 import { type Option, parseWhole, parseWord } from '../options.ts';
+import { accessOptions, portOption, verboseOption } from './common-options.ts';
 
 export interface ServeSettings {
   help: boolean;
@@ -58,17 +59,7 @@ export const serveOptionTable: readonly Option<ServeSettings>[] = [
     default: 'all, unless a Unix socket is named',
     set: (settings, value) => void settings.addresses.push(value),
   },
-  {
-    name: 'port',
-    short: 'p',
-    argument: 'PORT',
-    section: 'Where',
-    help: 'TCP port; 0 is chosen by the system.',
-    default: '10809',
-    set: (settings, value) => {
-      settings.port = parseWhole(value, 0, 65_535, '');
-    },
-  },
+  portOption(),
   {
     name: 'unix',
     short: 'u',
@@ -104,23 +95,7 @@ export const serveOptionTable: readonly Option<ServeSettings>[] = [
       settings.oldstyle = on;
     },
   },
-  {
-    name: 'allow',
-    short: 'A',
-    argument: 'ADDRESS[/BITS]',
-    section: 'To whom',
-    help: 'Let in only who matches one of these. Repeatable.',
-    set: (settings, value) => void settings.allowed.push(value),
-  },
-  {
-    name: 'default-deny',
-    short: 'd',
-    section: 'To whom',
-    help: 'Let nobody in while the access list is empty.',
-    set: (settings, on) => {
-      settings.defaultDeny = on;
-    },
-  },
+  ...accessOptions<ServeSettings>('To whom'),
   {
     name: 'max-clients',
     argument: 'N',
@@ -178,24 +153,12 @@ export const serveOptionTable: readonly Option<ServeSettings>[] = [
     },
   },
   {
-    name: 'control',
+    ...controlOption(
+      'Make a control socket at PATH, once the server listens; for millrace ctl: status, acl, grow, stop and others.',
+    ),
     short: 's',
-    argument: 'PATH',
-    section,
-    help: 'Make a control socket at PATH, once the server listens; for millrace ctl: status, acl, grow, stop and others.',
-    set: (settings, value) => {
-      settings.control = value;
-    },
   },
-  {
-    name: 'verbose',
-    short: 'v',
-    section,
-    help: 'Log more; twice, still more.',
-    set: (settings) => {
-      settings.verbosity += 1;
-    },
-  },
+  verboseOption(),
   {
     name: 'log-format',
     argument: 'FORMAT',

@@ -1,5 +1,5 @@
 /** Every option of `millrace pipe`. */
-import { helpOption, jsonOption, section } from '../common-options.ts';
+import { controlOption, helpOption, jsonOption, section } from '../common-options.ts';
 import { type Option, parseFactor } from '../options.ts';
 import { usageError } from '../usage.ts';
 import { parseTimeBound, type TimeBound } from '../view/time-bounds.ts';
@@ -90,15 +90,7 @@ export const pipeOptionTable: readonly Option<PipeSettings>[] = [
       settings.follow = on;
     },
   },
-  {
-    name: 'control',
-    argument: 'PATH',
-    section,
-    help: 'Make a control socket at PATH, for millrace ctl: status, stop.',
-    set: (settings, value) => {
-      settings.control = value;
-    },
-  },
+  controlOption('Make a control socket at PATH, for millrace ctl: status, stop.'),
   jsonOption('Print what passed as one JSON object, on standard error where frames go to standard output.'),
   helpOption(),
 ];
