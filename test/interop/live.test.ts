@@ -61,15 +61,17 @@ async function watch(scene: Scene, names: readonly ViewerName[], session: string
   return watching;
 }
 
-/** Everything that was emitted so far is at the relay: two periods have brought nothing. */
-async function settled(scene: Scene): Promise<void> {
-  let before = -1;
-  await until('packets to settle', async () => {
-    const { packets } = (await status(scene)).totals;
-    const same = packets === before;
-    before = packets;
-    if (!same) await new Promise((resolve) => setTimeout(resolve, 500));
-    return same;
+/** Everything that was emitted so far is at the relay: `lttng stop` waits for that, a pause of the machine or not. */
+async function settled(scene: Scene, name: string): Promise<void> {
+  await scene.lttng(`stop ${name}`);
+  await scene.lttng(`start ${name}`);
+}
+
+/** Viewers that were there before the first packet have been given every one. */
+async function caughtUp(scene: Scene): Promise<void> {
+  await until('viewers to catch up', async () => {
+    const { viewers: watching, totals } = await status(scene);
+    return watching.every(({ packets }) => packets >= totals.packets);
   });
 }
 
@@ -79,7 +81,7 @@ for (const name of Object.keys(viewers) as ViewerName[])
     await startLive(scene, 'one');
     const emitter = await scene.emitter();
     await emitter.emit(50);
-    await settled(scene);
+    await settled(scene, 'one');
     const [viewer] = await watch(scene, [name], 'one');
     const events = [...(await emitter.emit(300)), ...(await emitter.emit(300, 40, 100))];
     await emitter.finish();
@@ -129,6 +131,8 @@ live('clear under viewers: whoever was attached prints everything, what was clea
   const emitter = await scene.emitter();
   const watching = await watch(scene, ['babeltrace2', 'babeltrace 1.5'], 'cleared');
   const events = await emitter.emit(200);
+  // what is still in the rings of the traced host is cleared there, and comes to no relay
+  await settled(scene, 'cleared');
   await scene.lttng('clear cleared');
   events.push(...(await emitter.emit(200)));
   await scene.lttng('stop cleared');
@@ -155,7 +159,8 @@ live(
     const events: string[] = [];
     for (let round = 0; round < 10; round += 1) {
       events.push(...(await emitter.emit(100, 500)));
-      await settled(scene);
+      await settled(scene, 'ring');
+      await caughtUp(scene);
     }
     await emitter.finish();
     await endLive(scene, 'ring');
