@@ -55,6 +55,10 @@ export const limits = {
   filterLength: 1024,
   /** Text of one event, bytes. */
   eventTextBytes: 67_108_864,
+  /** Tracks of a Perfetto trace that are known at a time: then all are forgotten, and those that go on written again. */
+  perfettoTracks: 16_384,
+  /** Slices of a Perfetto trace that are open on one track: then what would begin one is an instant. */
+  perfettoSliceDepth: 1024,
   /** Datagrams: bytes of packets of one session that are not whole, or not written; what comes then is lost. */
   udpHeldBytes: 67_108_864,
   /** Bytes of the kernel's buffer for datagrams that were not read yet, as far as the system allows. */

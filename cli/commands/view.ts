@@ -36,9 +36,12 @@ async function run(context: Context): Promise<number> {
   }
   if (operands.length === 0) throw usageError('no source, see millrace view --help');
   if (settings.raw) return viewFrames(context, operands, settings);
+  const isBinary = settings.format === 'perfetto' && !settings.stats && !settings.json;
+  if (isBinary && settings.file === undefined && context.isTerminal)
+    throw usageError('a Perfetto trace is nothing for a terminal: name a file with --output-file');
   const sink =
     settings.file === undefined ? undefined : createWriteStream(resolve(context.cwd, settings.file));
-  const reset = sink === undefined && isColorful(context);
+  const reset = sink === undefined && !isBinary && isColorful(context);
   try {
     const status = await viewSources(context, settings, operands, sink ?? context.stdout, reset);
     if (reset) context.stdout.write('\x1b[0m');
@@ -60,7 +63,7 @@ async function viewSources(
   colorful: boolean,
 ): Promise<number> {
   const viewer = await loadViewer();
-  const { JsonFormat, lossText, NoFormat, StatsCounter, TextFormat, TimeText } = viewer;
+  const { JsonFormat, lossText, NoFormat, PerfettoFormat, StatsCounter, TextFormat, TimeText } = viewer;
   const warn = (line: string) => void context.stderr.write(`${line}\n`);
   const color = colorful && settings.color !== 'never';
   const clock = { form: settings.clockForm, gmt: settings.gmt };
@@ -80,6 +83,7 @@ async function viewSources(
   const formats = {
     text: () => new TextFormat(style, time),
     json: () => new JsonFormat(),
+    perfetto: () => new PerfettoFormat(),
     none: () => new NoFormat(),
   };
   const options: LiveViewOptions = {

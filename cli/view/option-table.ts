@@ -206,10 +206,10 @@ export const viewOptionTable: readonly Option<ViewSettings>[] = [
     short: 'o',
     argument: 'FORMAT',
     section: output,
-    help: 'text, json (one event a line), or none: decode and print nothing. Any other word is a file to write to.',
+    help: 'text, json (one event a line), perfetto (a trace for the Perfetto UI), or none: decode and print nothing. Any other word is a file to write to.',
     default: 'text',
     set: (settings, value) => {
-      if (value === 'text' || value === 'json') settings.format = value;
+      if (value === 'text' || value === 'json' || value === 'perfetto') settings.format = value;
       else if (value === 'none' || value === 'dummy') settings.format = 'none';
       else settings.file = value;
     },
@@ -220,7 +220,7 @@ export const viewOptionTable: readonly Option<ViewSettings>[] = [
     section: output,
     help: 'The same as --output, where it is a format.',
     set: (settings, value) => {
-      const format = parseWord(value, ['text', 'json', 'none', 'dummy']);
+      const format = parseWord(value, ['text', 'json', 'perfetto', 'none', 'dummy']);
       settings.format = format === 'dummy' ? 'none' : format;
     },
   },

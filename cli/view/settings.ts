@@ -21,7 +21,7 @@ export interface ViewSettings {
   begin: TimeBound | undefined;
   end: TimeBound | undefined;
   intersection: boolean;
-  format: 'text' | 'json' | 'none';
+  format: 'text' | 'json' | 'perfetto' | 'none';
   file: string | undefined;
   /** Patterns of event names, of stream files, of processes; comparisons of fields. */
   events: string[];

@@ -11,6 +11,8 @@ export { LiveView, type LiveViewOptions, liveViewSink } from './live/live-view.t
 export type { Loss } from './messages.ts';
 export type { ClockOffset, Moment } from './moment.ts';
 export { NoFormat } from './no-format.ts';
+export { PerfettoFormat } from './perfetto/perfetto-format.ts';
+export { type SliceRule, sliceRules } from './perfetto/rules.ts';
 export type { TimeRange } from './range.ts';
 export { type EventStats, StatsCounter, type StreamStats, type ViewStats } from './stats.ts';
 export { lossText } from './text/loss-text.ts';

@@ -27,4 +27,6 @@ export interface LineFormat {
   body(facts: StreamFacts, event: EventClass): MakeEmitter;
   /** Writes what comes before the body and depends on the event before. */
   prefix(out: TextBuffer, time: EventTime): void;
+  /** Writes what comes after the body, or makes something else of it: it stands at the end of `out`. */
+  suffix?(out: TextBuffer, time: EventTime): void;
 }

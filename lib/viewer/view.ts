@@ -183,6 +183,7 @@ class View {
       try {
         if (wanted) this.#options.format.prefix(out, messages);
         messages.render(out, wanted);
+        if (wanted) this.#options.format.suffix?.(out, messages);
         if (wanted && counted !== undefined && messages.event !== undefined)
           counted(messages, messages.event.event, stream.stream);
       } catch (error) {

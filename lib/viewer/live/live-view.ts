@@ -207,6 +207,7 @@ export class LiveView {
       try {
         if (wanted) format.prefix(out, messages);
         messages.render(out, wanted);
+        if (wanted) format.suffix?.(out, messages);
       } catch (error) {
         out.at = start;
         throw error;
