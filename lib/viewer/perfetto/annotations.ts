@@ -24,35 +24,35 @@ export class Annotations {
   }
 
   named(name: string, value: FieldValue): ProtoMessage {
-    return { nameIid: this.#names.of(name), ...this.#value(value) };
+    return this.#annotation(this.#names.of(name), value);
   }
 
-  #value(value: FieldValue | Real): ProtoMessage {
+  /** Elements of arrays have no names. */
+  #annotation(nameIid: number | undefined, value: FieldValue | Real): ProtoMessage {
     switch (typeof value) {
       case 'string':
-        return { stringValue: value };
+        return { nameIid, stringValue: value };
       case 'boolean':
-        return { boolValue: value };
+        return { nameIid, boolValue: value };
       case 'number':
-        return { intValue: value };
+        return { nameIid, intValue: value };
       case 'bigint':
-        return value > mostInt64 ? { uintValue: value } : { intValue: value };
+        return value > mostInt64 ? { nameIid, uintValue: value } : { nameIid, intValue: value };
       case 'object':
-        if (value instanceof Real) return { doubleValue: value.value };
-        if (Array.isArray(value)) return { arrayValues: value.map((each: FieldValue) => this.#value(each)) };
+        if (value instanceof Real) return { nameIid, doubleValue: value.value };
+        if (Array.isArray(value)) return { nameIid, arrayValues: this.#elements(value as FieldValue[]) };
         if (isEnum(value)) {
-          const labels = value.labels.map((label) => this.#value(label));
-          return {
-            dictEntries: [
-              this.named('value', value.value),
-              { nameIid: this.#names.of('labels'), arrayValues: labels },
-            ],
-          };
+          const labels = { nameIid: this.#names.of('labels'), arrayValues: this.#elements(value.labels) };
+          return { nameIid, dictEntries: [this.named('value', value.value), labels] };
         }
-        return { dictEntries: this.members(value as FieldStruct) };
+        return { nameIid, dictEntries: this.members(value as FieldStruct) };
       default:
-        return {};
+        return { nameIid };
     }
+  }
+
+  #elements(values: readonly FieldValue[]): ProtoMessage[] {
+    return values.map((each) => this.#annotation(undefined, each));
   }
 }
 

@@ -21,7 +21,7 @@ import { type Source, type Track, Tracks } from './tracks.ts';
 const [packetNumber] = perfettoSchema.Trace.packet;
 
 /** Packets of one sequence share names. */
-const sequence = { trustedPacketSequenceId: 1 };
+const trustedPacketSequenceId = 1;
 
 /** What is known of an event's class. */
 interface EventPlan {
@@ -150,6 +150,7 @@ export class PerfettoFormat implements LineFormat {
         return;
       }
     }
+    const isNamed = role?.edge === 'begin' && field !== undefined;
     const isSlice = role?.edge === 'begin' && track.slices.begin(role.key, field);
     for (const [name, scope] of [
       ['context', eventContext],
@@ -162,7 +163,8 @@ export class PerfettoFormat implements LineFormat {
       trackUuid,
       categoryIids: plan.category,
       // Names from fields are without number: nobody could say how many there are.
-      ...(isSlice && field !== undefined ? { name: field } : { nameIid: plan.nameIid }),
+      name: isNamed ? field : undefined,
+      nameIid: isNamed ? undefined : plan.nameIid,
       debugAnnotations: payload,
     });
   }
@@ -173,13 +175,14 @@ export class PerfettoFormat implements LineFormat {
     if (parent !== undefined) this.#describe(parent);
     if (track.isWritten) return;
     track.isWritten = true;
-    this.#packet({ trackDescriptor: { uuid, parentUuid: parent?.uuid, ...descriptor } });
+    const trackDescriptor = { uuid, parentUuid: parent?.uuid, ...descriptor };
+    this.#packet({ trustedPacketSequenceId, trackDescriptor });
   }
 
   #write(timestamp: bigint, trackEvent: ProtoMessage): void {
     const internedData = this.#internedData();
     const flags = sequenceFlags.needsIncrementalState;
-    this.#packet({ timestamp, sequenceFlags: flags, internedData, trackEvent });
+    this.#packet({ timestamp, trustedPacketSequenceId, sequenceFlags: flags, internedData, trackEvent });
   }
 
   #internedData(): ProtoMessage | undefined {
@@ -200,6 +203,7 @@ export class PerfettoFormat implements LineFormat {
     const clocks = [boottime, realtime].map((clockId) => ({ clockId, timestamp }));
     this.#packet({
       timestamp,
+      trustedPacketSequenceId,
       sequenceFlags: sequenceFlags.incrementalStateCleared,
       ...(hasWallClock && { clockSnapshot: { clocks } }),
       ...(this.#isFirst && { firstPacketOnSequence: true }),
@@ -208,7 +212,7 @@ export class PerfettoFormat implements LineFormat {
   }
 
   #packet(packet: ProtoMessage): void {
-    this.#writer.message(packetNumber, 'TracePacket', { ...packet, ...sequence });
+    this.#writer.message(packetNumber, 'TracePacket', packet);
   }
 }
 

@@ -103,14 +103,17 @@ export class ProtoWriter {
     this.bytes[this.at++] = rest;
   }
 
+  /** The same for 64 bits: four groups of seven, and what is above them. */
   #wide(value: bigint): void {
-    this.#room(varintBytes);
-    let rest = value;
-    while (rest >= 128n) {
-      this.bytes[this.at++] = Number(rest & 127n) + 128;
-      rest >>= 7n;
+    const above = Number(value >> 28n);
+    const low = Number(value & 0xfff_ffffn);
+    if (above === 0) {
+      this.#varint(low);
+      return;
     }
-    this.bytes[this.at++] = Number(rest);
+    this.#room(varintBytes);
+    for (let shift = 0; shift < 28; shift += 7) this.bytes[this.at++] = ((low >> shift) & 127) + 128;
+    this.#varint(above);
   }
 
   #room(more: number): void {

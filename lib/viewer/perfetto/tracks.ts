@@ -17,7 +17,7 @@ export interface Place {
 }
 
 export interface Track {
-  uuid: bigint;
+  uuid: number;
   parent: Track | undefined;
   /** TrackDescriptor, but for `uuid` and `parentUuid`. */
   descriptor: ProtoMessage;
@@ -139,9 +139,9 @@ function describe(track: Track, descriptor: ProtoMessage): void {
   track.isWritten = false;
 }
 
-/** The same for one key in every part of a trace; 0 is the track of no one. */
-function uuidOf(key: string): bigint {
-  return createHash('sha256').update(key).digest().readBigUInt64LE(0) || 1n;
+/** The same for one key in every part of a trace, of 53 bits; 0 is the track of no one. */
+function uuidOf(key: string): number {
+  return Number(createHash('sha256').update(key).digest().readBigUInt64LE(0) >> 11n) || 1;
 }
 
 function idOf(id: bigint, { pidOffset }: Source): bigint {
