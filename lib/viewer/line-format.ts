@@ -1,6 +1,8 @@
 /** What every output that is made of lines has to say: how scopes are written, and what comes before them. */
 import type { MakeEmitter } from '../ctf/decode/emitter.ts';
 import type { EventClass } from '../ctf/trace-class.ts';
+import type { DataStream } from './data-streams.ts';
+import type { Loss } from './messages.ts';
 import type { Moment } from './moment.ts';
 import type { TextBuffer } from './text/text-buffer.ts';
 import type { Trace } from './trace.ts';
@@ -29,4 +31,6 @@ export interface LineFormat {
   prefix(out: TextBuffer, time: EventTime): void;
   /** Writes what comes after the body, or makes something else of it: it stands at the end of `out`. */
   suffix?(out: TextBuffer, time: EventTime): void;
+  /** Writes that something was lost; absent: it is told elsewhere. */
+  lost?(out: TextBuffer, loss: Loss, stream: DataStream): void;
 }

@@ -194,7 +194,9 @@ class View {
       const { loss } = messages;
       messages.loss = undefined;
       const seen = clipped(clipped(loss, this.#range), stream.range ?? {});
-      if (seen !== undefined) this.#options.lost?.(seen, stream.stream);
+      if (seen === undefined) return;
+      this.#options.format.lost?.(this.#out, seen, stream.stream);
+      this.#options.lost?.(seen, stream.stream);
     }
   }
 

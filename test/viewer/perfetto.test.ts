@@ -181,6 +181,31 @@ test('every trace of the fixtures is one that refers to nothing undefined, in th
   for (const [i, { at }] of two.entries()) t.true(i === 0 || at >= (two[i - 1] as ReadEvent).at);
 });
 
+test('what was lost is a slice of a track of its stream, as long as nobody knows when', async (t) => {
+  const input = fixture('corpus/ust-discarded');
+  const losses: string[] = [];
+  const bytes: Buffer[] = [];
+  await view({
+    inputs: [input],
+    format: new PerfettoFormat(),
+    write: async (chunk) => void bytes.push(Buffer.from(chunk)),
+    lost: ({ count, range }) => {
+      const ns = ({ seconds, nanos } = { seconds: 0, nanos: 0 }) =>
+        BigInt(seconds) * 1_000_000_000n + BigInt(nanos);
+      losses.push(`lost ${count} events ${ns(range?.begin)} ${ns(range?.end)}`);
+    },
+  });
+  const read = readEvents(readPackets(Buffer.concat(bytes))).filter(({ track }) => track.includes('lost of'));
+  t.true(losses.length > 0);
+  const [first] = read;
+  t.regex(first?.track ?? '', /^tracehost.* \/ lost of \w+_\d+$/);
+  t.deepEqual(
+    losses,
+    losses.map((_, i) => `${read[2 * i]?.name} ${read[2 * i]?.at} ${read[2 * i + 1]?.at}`),
+  );
+  t.is(read.length, losses.length * 2);
+});
+
 const base = `/* CTF 1.8 */
 typealias integer { size = 8; align = 8; } := u8;
 typealias integer { size = 32; align = 8; } := u32;
@@ -263,6 +288,29 @@ event { id = 3; name = "lttng_ust_cyg_profile:func_exit"; fields := struct { u8 
     ],
   );
   t.deepEqual(read.at(-2)?.fields, { ret: 2n });
+});
+
+test('what runs on a CPU is a slice from one sched_switch to the next; thread 0 is the CPU at rest', async (t) => {
+  const events = `
+event { id = 0; name = "sched_switch"; fields := struct { string next_comm; u32 next_tid; }; };`;
+  const next = (name: string, tid: number) => Buffer.concat([Buffer.from(`${name}\0`), u32(tid)]);
+  const trace = traceOf(t, { events }, [
+    event(0, 10, next('init', 1)),
+    event(0, 20, next('swapper/7', 0)),
+    event(0, 30, next('cat', 42)),
+  ]);
+  const read = await eventsOf(trace);
+  t.deepEqual(
+    read.map(({ at, type, name, track }) => [Number(at), type, name, track.split(' / ').slice(1).join()]),
+    [
+      [10, 'SLICE_BEGIN', 'init 1', 'CPU 7,running'],
+      [10, 'INSTANT', 'sched_switch', 'CPU 7'],
+      [20, 'SLICE_END', undefined, 'CPU 7,running'],
+      [20, 'INSTANT', 'sched_switch', 'CPU 7'],
+      [30, 'SLICE_BEGIN', 'cat 42', 'CPU 7,running'],
+      [30, 'INSTANT', 'sched_switch', 'CPU 7'],
+    ],
+  );
 });
 
 const events = 'event { id = 0; name = "e"; fields := struct { u8 x; }; };';

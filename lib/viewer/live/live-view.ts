@@ -216,6 +216,7 @@ export class LiveView {
     } else if (messages.loss !== undefined) {
       const { loss } = messages;
       messages.loss = undefined;
+      format.lost?.(this.#out, loss, data);
       lost?.(loss, data);
     }
   }

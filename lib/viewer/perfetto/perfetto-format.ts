@@ -2,18 +2,23 @@
  * Events as a Perfetto trace: a stream of packets that can be cut anywhere behind one, and read from every
  * place where names and tracks are written again. The form is documented in docs/view.md.
  */
+import { basename } from 'node:path';
 import type { Cursor } from '../../ctf/decode/cursor.ts';
 import type { MakeEmitter } from '../../ctf/decode/emitter.ts';
-import type { FieldStruct, FieldValue } from '../../ctf/decode/values.ts';
+import type { FieldStruct } from '../../ctf/decode/values.ts';
 import type { ScopeValues } from '../../ctf/decode/values-emitter.ts';
-import type { EventClass } from '../../ctf/trace-class.ts';
+import type { ClockClass, EventClass } from '../../ctf/trace-class.ts';
+import type { DataStream } from '../data-streams.ts';
 import type { EventTime, LineFormat, StreamFacts } from '../line-format.ts';
-import { isAbsolute } from '../moment.ts';
+import type { Loss } from '../messages.ts';
+import { isAbsolute, type Moment } from '../moment.ts';
 import type { TextBuffer } from '../text/text-buffer.ts';
+import type { Trace } from '../trace.ts';
 import { Annotations } from './annotations.ts';
 import { InternedNames } from './interned-names.ts';
+import { fieldText, integerOf, placeOf, textOf } from './place.ts';
 import { type ProtoMessage, ProtoWriter } from './proto-writer.ts';
-import { type SliceRole, sliceRoleOf } from './rules.ts';
+import { type SliceRole, type SwitchRule, sliceRoleOf, switchRules } from './rules.ts';
 import { builtinClocks, eventTypes, perfettoSchema, sequenceFlags } from './schema.ts';
 import { ScopesEmitter } from './scopes-emitter.ts';
 import { type Source, type Track, Tracks } from './tracks.ts';
@@ -29,6 +34,7 @@ interface EventPlan {
   nameIid: number;
   category: number;
   role: SliceRole | undefined;
+  running: SwitchRule | undefined;
   hasWallClock: boolean;
 }
 
@@ -74,17 +80,16 @@ export class PerfettoFormat implements LineFormat {
 
   /** Writes the number that `suffix` finds the event by: packets are made in the order of events only. */
   body({ trace, streamClassId }: StreamFacts, event: EventClass): MakeEmitter {
-    const clock = trace.layouts.get(streamClassId)?.clock;
-    const { environment } = trace.class;
     const [provider, name] = event.name.split(':');
-    const domain = environment.get('domain');
+    const domain = trace.class.environment.get('domain');
     const role = sliceRoleOf(event.name);
     const plan = {
       source: this.#tracks.sourceOf(trace),
       nameIid: this.#eventNames.of(role?.edge === 'begin' ? role.name : event.name),
       category: this.#categories.of(name === undefined ? String(domain ?? 'trace') : String(provider)),
       role,
-      hasWallClock: clock !== undefined && isAbsolute(clock, environment.get('tracer_name')),
+      running: switchRules.find((rule) => rule.event === event.name),
+      hasWallClock: hasWallClock(trace, trace.layouts.get(streamClassId)?.clock),
     };
     const take = (out: TextBuffer, cursor: Cursor, scopes: ScopeValues) => {
       const { handle, packetContext } = this.#stateOf(cursor);
@@ -103,11 +108,43 @@ export class PerfettoFormat implements LineFormat {
     const handle = out.view.getUint32(at, true);
     const held = this.#held.get(handle);
     this.#held.delete(handle);
+    if (held !== undefined) this.#event(held, nsOf(time));
+    out.at = at;
+    this.#moveTo(out);
+  }
+
+  /** A slice on a track of the stream, over the time in which it was lost. */
+  lost(out: TextBuffer, { what, count, range }: Loss, { trace, layout, path }: DataStream): void {
+    if (range === undefined) return;
+    const begin = nsOf(range.begin);
+    const end = nsOf(range.end);
+    this.#prepare(begin, hasWallClock(trace, layout.clock));
+    const track = this.#tracks.lost(this.#tracks.sourceOf(trace), basename(path));
+    this.#describe(track);
+    const trackUuid = track.uuid;
+    const name =
+      count === undefined ? `perhaps lost ${what}s` : `lost ${count} ${what}${count === 1n ? '' : 's'}`;
+    this.#write(begin, { type: eventTypes.sliceBegin, trackUuid, name });
+    this.#write(end < begin ? begin : end, { type: eventTypes.sliceEnd, trackUuid });
+    out.start = out.at;
+    this.#moveTo(out);
+  }
+
+  /** Moves what was made to the output. */
+  #moveTo(out: TextBuffer): void {
     const writer = this.#writer;
-    writer.at = 0;
-    if (held !== undefined) this.#event(held, time);
     this.#bytesSinceState += writer.at;
-    out.at = out.copy(writer.bytes.subarray(0, writer.at), at);
+    out.at = out.copy(writer.bytes.subarray(0, writer.at), out.at);
+    writer.at = 0;
+  }
+
+  /** Before anything is written: there is room for its tracks, and state where it is due. */
+  #prepare(timestamp: bigint, isWallClock: boolean): void {
+    if (this.#tracks.isFull) {
+      this.#tracks.clear();
+      this.#bytesSinceState = Number.POSITIVE_INFINITY;
+    }
+    if (this.#bytesSinceState >= this.#stateBytes) this.#clearState(timestamp, isWallClock);
   }
 
   #stateOf(cursor: Cursor): StreamState {
@@ -120,24 +157,15 @@ export class PerfettoFormat implements LineFormat {
     return state;
   }
 
-  #event({ plan, packetContext, scopes }: Held, time: EventTime): void {
-    const timestamp = nsOf(time);
-    if (this.#tracks.isFull) {
-      this.#tracks.clear();
-      this.#bytesSinceState = Number.POSITIVE_INFINITY;
-    }
-    if (this.#bytesSinceState >= this.#stateBytes) this.#clearState(timestamp, plan.hasWallClock);
+  #event({ plan, packetContext, scopes }: Held, timestamp: bigint): void {
+    this.#prepare(timestamp, plan.hasWallClock);
+    const { role, running, source } = plan;
     const { eventContext, eventCommonContext, eventPayload } = scopes;
-    const contexts = [eventContext, eventCommonContext];
-    const track = this.#tracks.of(plan.source, {
-      pid: integerOf(contexts, 'vpid') ?? integerOf(contexts, 'pid'),
-      tid: integerOf(contexts, 'vtid') ?? integerOf(contexts, 'tid'),
-      cpu: integerOf([packetContext], 'cpu_id') ?? integerOf(contexts, 'cpu_id'),
-      procname: textOf(contexts, 'procname'),
-    });
+    const place = placeOf(scopes, packetContext);
+    if (running !== undefined)
+      this.#switch(timestamp, this.#tracks.running(source, place.cpu), running, eventPayload);
+    const track = this.#tracks.of(source, place);
     this.#describe(track);
-
-    const { role } = plan;
     const trackUuid = track.uuid;
     const field = fieldText(role, eventPayload);
     const payload = eventPayload === undefined ? [] : this.#annotations.members(eventPayload);
@@ -167,6 +195,20 @@ export class PerfettoFormat implements LineFormat {
       nameIid: isNamed ? undefined : plan.nameIid,
       debugAnnotations: payload,
     });
+  }
+
+  /** Ends the slice of what ran on a CPU, and begins that of what runs from now on. */
+  #switch(timestamp: bigint, track: Track, rule: SwitchRule, payload: FieldStruct | undefined): void {
+    const { uuid: trackUuid, slices } = track;
+    this.#describe(track);
+    if (slices.end(rule.event, undefined) > 0)
+      this.#write(timestamp, { type: eventTypes.sliceEnd, trackUuid });
+    const tid = integerOf([payload], rule.tid);
+    // Thread 0 is the CPU at rest.
+    if (tid === undefined || tid === 0n) return;
+    const name = `${textOf([payload], rule.name) ?? 'thread'} ${tid}`;
+    slices.begin(rule.event, undefined);
+    this.#write(timestamp, { type: eventTypes.sliceBegin, trackUuid, name });
   }
 
   /** The track and those that it is a part of, the outermost first. */
@@ -216,28 +258,11 @@ export class PerfettoFormat implements LineFormat {
   }
 }
 
+function hasWallClock(trace: Trace, clock: ClockClass | undefined): boolean {
+  return clock !== undefined && isAbsolute(clock, trace.class.environment.get('tracer_name'));
+}
+
 /** Perfetto knows no time before the origin. */
-function nsOf({ seconds, nanos }: EventTime): bigint {
+function nsOf({ seconds, nanos }: Moment): bigint {
   return seconds < 0 ? 0n : BigInt(seconds) * 1_000_000_000n + BigInt(nanos);
-}
-
-function fieldText(role: SliceRole | undefined, payload: FieldStruct | undefined): string | undefined {
-  const value = role?.field === undefined ? undefined : payload?.[role.field];
-  if (typeof value === 'string') return value;
-  return typeof value === 'number' || typeof value === 'bigint' ? `0x${value.toString(16)}` : undefined;
-}
-
-function integerOf(scopes: readonly (FieldStruct | undefined)[], name: string): bigint | undefined {
-  const value = lookUp(scopes, name);
-  return typeof value === 'bigint' || Number.isInteger(value) ? BigInt(value as number) : undefined;
-}
-
-function textOf(scopes: readonly (FieldStruct | undefined)[], name: string): string | undefined {
-  const value = lookUp(scopes, name);
-  return typeof value === 'string' && value !== '' ? value : undefined;
-}
-
-function lookUp(scopes: readonly (FieldStruct | undefined)[], name: string): FieldValue {
-  for (const scope of scopes) if (scope?.[name] !== undefined) return scope[name];
-  return undefined;
 }

@@ -32,6 +32,18 @@ export const sliceRules: readonly SliceRule[] = [
   { begin: '*:begin', end: '*:end' },
 ];
 
+/** An event that says what runs on its CPU from then on. */
+export interface SwitchRule {
+  event: string;
+  /** Fields of the payload. */
+  name: string;
+  tid: string;
+}
+
+export const switchRules: readonly SwitchRule[] = [
+  { event: 'sched_switch', name: 'next_comm', tid: 'next_tid' },
+];
+
 /** What an event does to the slices of its track. */
 export interface SliceRole {
   edge: 'begin' | 'end';

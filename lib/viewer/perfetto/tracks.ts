@@ -5,16 +5,9 @@
 import { createHash } from 'node:crypto';
 import { limits } from '../../limits.ts';
 import type { Trace } from '../trace.ts';
+import type { Place } from './place.ts';
 import type { ProtoMessage } from './proto-writer.ts';
 import { SliceStack } from './slice-stack.ts';
-
-/** What is known of where an event happened. */
-export interface Place {
-  pid: bigint | undefined;
-  tid: bigint | undefined;
-  cpu: bigint | undefined;
-  procname: string | undefined;
-}
 
 export interface Track {
   uuid: number;
@@ -91,6 +84,18 @@ export class Tracks {
     return tid === undefined
       ? this.#cpu(source, process, cpu)
       : this.#thread(source, process, (pid ?? tid) as bigint, tid, procname);
+  }
+
+  /** Where a CPU shows what runs on it. */
+  running(source: Source, cpu: bigint | undefined): Track {
+    const parent = this.#cpu(source, this.#root(source), cpu);
+    return this.#track(`running\0${parent.uuid}`, parent, { name: 'running' });
+  }
+
+  /** Where a stream shows what it lost. */
+  lost(source: Source, stream: string): Track {
+    const parent = this.#root(source);
+    return this.#track(`lost\0${source.key}\0${stream}`, parent, { name: `lost of ${stream}` });
   }
 
   #root({ key, name }: Source): Track {
