@@ -1,6 +1,6 @@
 /** Fields of events as debug annotations. */
 import type { EnumValue, FieldStruct, FieldValue } from '../../ctf/decode/values.ts';
-import type { InternedNames } from './interned-names.ts';
+import type { InternedNames } from './interned-data.ts';
 import type { ProtoMessage } from './proto-writer.ts';
 import { Real } from './scopes-emitter.ts';
 

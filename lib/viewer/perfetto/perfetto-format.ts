@@ -15,7 +15,7 @@ import { isAbsolute, type Moment } from '../moment.ts';
 import type { TextBuffer } from '../text/text-buffer.ts';
 import type { Trace } from '../trace.ts';
 import { Annotations } from './annotations.ts';
-import { InternedNames } from './interned-names.ts';
+import { InternedData } from './interned-data.ts';
 import { fieldText, integerOf, placeOf, textOf } from './place.ts';
 import { type ProtoMessage, ProtoWriter } from './proto-writer.ts';
 import { type SliceRole, type SwitchRule, sliceRoleOf, switchRules } from './rules.ts';
@@ -53,10 +53,8 @@ interface Held {
 /** Writes one trace: a new one for each output. Memory: names of the metadata, `limits.perfettoTracks`. */
 export class PerfettoFormat implements LineFormat {
   readonly #tracks = new Tracks();
-  readonly #categories = new InternedNames();
-  readonly #eventNames = new InternedNames();
-  readonly #fieldNames = new InternedNames();
-  readonly #annotations = new Annotations(this.#fieldNames);
+  readonly #names = new InternedData();
+  readonly #annotations = new Annotations(this.#names.fields);
   readonly #writer = new ProtoWriter();
   readonly #streams = new WeakMap<Cursor, StreamState>();
   /** One for each stream at the most. */
@@ -85,8 +83,8 @@ export class PerfettoFormat implements LineFormat {
     const role = sliceRoleOf(event.name);
     const plan = {
       source: this.#tracks.sourceOf(trace),
-      nameIid: this.#eventNames.of(role?.edge === 'begin' ? role.name : event.name),
-      category: this.#categories.of(name === undefined ? String(domain ?? 'trace') : String(provider)),
+      nameIid: this.#names.events.of(role?.edge === 'begin' ? role.name : event.name),
+      category: this.#names.categories.of(name === undefined ? String(domain ?? 'trace') : String(provider)),
       role,
       running: switchRules.find((rule) => rule.event === event.name),
       hasWallClock: hasWallClock(trace, trace.layouts.get(streamClassId)?.clock),
@@ -222,24 +220,15 @@ export class PerfettoFormat implements LineFormat {
   }
 
   #write(timestamp: bigint, trackEvent: ProtoMessage): void {
-    const internedData = this.#internedData();
+    const internedData = this.#names.take();
     const flags = sequenceFlags.needsIncrementalState;
     this.#packet({ timestamp, trustedPacketSequenceId, sequenceFlags: flags, internedData, trackEvent });
-  }
-
-  #internedData(): ProtoMessage | undefined {
-    const eventCategories = this.#categories.take();
-    const eventNames = this.#eventNames.take();
-    const debugAnnotationNames = this.#fieldNames.take();
-    return (eventCategories ?? eventNames ?? debugAnnotationNames)
-      ? { eventCategories, eventNames, debugAnnotationNames }
-      : undefined;
   }
 
   /** The clocks are set to one time: timestamps are the wall clock's, and a viewer shows them as such. */
   #clearState(timestamp: bigint, hasWallClock: boolean): void {
     this.#bytesSinceState = 0;
-    for (const names of [this.#categories, this.#eventNames, this.#fieldNames]) names.repeat();
+    this.#names.repeat();
     this.#tracks.repeat();
     const { boottime, realtime } = builtinClocks;
     const clocks = [boottime, realtime].map((clockId) => ({ clockId, timestamp }));

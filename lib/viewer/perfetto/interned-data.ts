@@ -30,3 +30,24 @@ export class InternedNames {
     this.#pending = [...this.#iids].map(([name, iid]) => ({ iid, name }));
   }
 }
+
+/** The names of a trace, by kind: each has numbers of its own. */
+export class InternedData {
+  readonly categories = new InternedNames();
+  readonly events = new InternedNames();
+  readonly fields = new InternedNames();
+
+  /** InternedData with what has to be written before anything refers to it; undefined: nothing. */
+  take(): ProtoMessage | undefined {
+    const eventCategories = this.categories.take();
+    const eventNames = this.events.take();
+    const debugAnnotationNames = this.fields.take();
+    return (eventCategories ?? eventNames ?? debugAnnotationNames)
+      ? { eventCategories, eventNames, debugAnnotationNames }
+      : undefined;
+  }
+
+  repeat(): void {
+    for (const names of [this.categories, this.events, this.fields]) names.repeat();
+  }
+}
