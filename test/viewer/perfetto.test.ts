@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type protobuf from 'protobufjs';
 import { main } from '../../cli/main.ts';
+import { directorySource } from '../../lib/consumer/index.ts';
 import { limits } from '../../lib/limits.ts';
-import { type JsonEvent, JsonFormat, PerfettoFormat, view } from '../../lib/viewer/index.ts';
+import { type FrameBatch, releaseBatch } from '../../lib/stage/batch.ts';
+import { type JsonEvent, JsonFormat, LiveView, PerfettoFormat, view } from '../../lib/viewer/index.ts';
 import { ProtoWriter } from '../../lib/viewer/perfetto/proto-writer.ts';
 import { sliceRoleOf, sliceRules } from '../../lib/viewer/perfetto/rules.ts';
 import { type MessageSchema, perfettoSchema } from '../../lib/viewer/perfetto/schema.ts';
@@ -390,6 +392,23 @@ test('more threads than may be known at a time are forgotten together, and nothi
   const read = await eventsOf(traceOf(t, { context, events }, data));
   t.is(read.length, count);
   t.is(new Set(read.map(({ track }) => track)).size, count);
+});
+
+test('a session that is viewed as it comes has the same events on the same tracks', async (t) => {
+  const path = fixture('corpus/ust-contexts/trace');
+  const bytes: Buffer[] = [];
+  const live = new LiveView({
+    format: new PerfettoFormat(),
+    write: async (chunk) => void bytes.push(Buffer.from(chunk)),
+  });
+  const source = directorySource({ path, locks: 'none' });
+  t.teardown(() => source.destroy());
+  for await (const batch of source as AsyncIterable<FrameBatch>) {
+    await live.take(batch);
+    releaseBatch(batch);
+  }
+  await live.end();
+  t.deepEqual(readEvents(readPackets(Buffer.concat(bytes))), await eventsOf(path));
 });
 
 test('millrace view writes it to a file, and never to a terminal', async (t) => {
