@@ -9,11 +9,15 @@ import { viewText } from '../helpers/view.ts';
 /** Files whose bytes are changed: small ones, so that many runs are quick. */
 const mostBytes = 200_000;
 
+/** Views a trace; `error`: what was wrong with it. */
+export type Viewed = (inputs: readonly string[]) => Promise<{ error: unknown }>;
+
 /** Views one mutation. Resolves to how it ended; rejects where it ended in a way that it must not. */
 export async function viewMutation(
   trace: string,
   scratch: string,
   seed: number,
+  viewed: Viewed = viewText,
 ): Promise<'read' | 'refused'> {
   const directory = join(scratch, 'trace');
   rmSync(directory, { recursive: true, force: true });
@@ -27,7 +31,7 @@ export async function viewMutation(
   const path = join(directory, name);
   const bytes = readFileSync(path);
   if (bytes.length <= mostBytes) writeFileSync(path, mutate(bytes, seed));
-  const { error } = await viewText([directory]);
+  const { error } = await viewed([directory]);
   if (error === undefined) return 'read';
   if (error instanceof MillraceError) return 'refused';
   throw new Error(`${trace}, seed ${seed}: ${why(error)}`, { cause: error });
@@ -39,13 +43,14 @@ export async function viewMutations(
   scratch: string,
   count: number,
   firstSeed: number,
+  viewed: Viewed = viewText,
 ): Promise<{ read: number; refused: number }> {
   mkdirSync(scratch, { recursive: true });
   const traces = roots.flatMap(tracesBelow);
   const counts = { read: 0, refused: 0 };
   for (let i = 0; i < count; i++) {
     const seed = firstSeed + i;
-    counts[await viewMutation(traces[seed % traces.length] as string, scratch, seed)] += 1;
+    counts[await viewMutation(traces[seed % traces.length] as string, scratch, seed, viewed)] += 1;
   }
   return counts;
 }

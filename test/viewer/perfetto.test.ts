@@ -14,6 +14,7 @@ import { type MessageSchema, perfettoSchema } from '../../lib/viewer/perfetto/sc
 import { SliceStack } from '../../lib/viewer/perfetto/slice-stack.ts';
 import { fakeContext } from '../cli/fake-context.ts';
 import { fixture } from '../helpers/traces.ts';
+import { viewMutations } from './mutations.ts';
 import { published, type ReadEvent, readEvents, readPackets } from './perfetto-reader.ts';
 
 async function printed(inputs: readonly string[], format: PerfettoFormat | JsonFormat): Promise<Buffer> {
@@ -409,6 +410,23 @@ test('a session that is viewed as it comes has the same events on the same track
   }
   await live.end();
   t.deepEqual(readEvents(readPackets(Buffer.concat(bytes))), await eventsOf(path));
+});
+
+test('of a mutated trace, what was written before its error is a trace that can be read', async (t) => {
+  const scratch = mkdtempSync(join(tmpdir(), 'millrace-perfetto-'));
+  t.teardown(() => rmSync(scratch, { recursive: true, force: true }));
+  let events = 0;
+  const { refused } = await viewMutations([fixture('corpus')], scratch, 200, 1, async (inputs) => {
+    const bytes: Buffer[] = [];
+    const write = async (chunk: Uint8Array) => void bytes.push(Buffer.from(chunk));
+    const error: unknown = await view({ inputs, format: new PerfettoFormat(3000), write }).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    events += readEvents(readPackets(Buffer.concat(bytes))).length;
+    return { error };
+  });
+  t.true(refused > 20 && events > 1000, `${refused} refused, ${events} events`);
 });
 
 test('millrace view writes it to a file, and never to a terminal', async (t) => {
