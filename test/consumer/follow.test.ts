@@ -98,9 +98,14 @@ test.serial('packets come while they are written, each behind the metadata that 
 });
 
 test.serial('a cleared chunk is deleted, and its successor followed', async (t) => {
-  const { to, first } = write(t, 'rotation', { clear: true, pauseMs: 20 });
+  const { to, writer, first } = write(t, 'rotation', { clear: true, pauseMs: 20 });
   await first;
-  const { frames, outcome } = await readFrames(follow(to));
+  // it waits until the chunk that it is going to clear has been found
+  writer.kill('SIGSTOP');
+  const source = follow(to);
+  await new Promise((resolve) => source.once('readable', resolve));
+  writer.kill('SIGCONT');
+  const { frames, outcome } = await readFrames(source);
   t.deepEqual(outcome, { kind: 'end' });
   t.is(only(frames, 'chunkDone')[0]?.action, 'delete');
   t.is(only(frames, 'chunkOpen').length, 2);
