@@ -257,7 +257,7 @@ export class FollowSession {
 
   /** Whether what has become of the chunk is known, or will not be. */
   get #isSettled(): boolean {
-    return this.#layout?.closeTimeS !== undefined || this.#missing > 1 || this.#finishedLooks > 2 * patience;
+    return this.#layout?.closeTimeS !== undefined || this.#missing > 1 || this.#finishedLooks > 5 * patience;
   }
 
   /** Goes over to the next chunk. */
