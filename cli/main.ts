@@ -1,4 +1,4 @@
-import { MillraceError, version, why } from '../lib/index.ts';
+import { MillraceError, version, why } from '../lib/start.ts';
 import type { Command, Context } from './context.ts';
 import { isUsageError, usageError } from './usage.ts';
 

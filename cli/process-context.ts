@@ -1,4 +1,4 @@
-import { loadRelay } from '../lib/index.ts';
+import { loadRelay } from '../lib/start.ts';
 import type { Context } from './context.ts';
 
 /** The outside of this very process, and the relay that it runs. */

@@ -1,4 +1,4 @@
-import { MillraceError } from '../lib/index.ts';
+import { MillraceError } from '../lib/start.ts';
 
 /** An error of the person at the keyboard: `why` is the whole message. Code `MR_ERR_USAGE`. */
 export function usageError(why: string, cause?: unknown): MillraceError {

@@ -12,7 +12,7 @@ const layers: ReadonlyArray<readonly string[]> = [
   ['lib/stage'],
   ['lib/network', 'lib/disk'],
   ['lib/relay', 'lib/consumer', 'lib/viewer', 'lib/nbd'],
-  ['lib/index.ts', 'lib/pipe.ts', 'lib/pipe', 'lib/capture', 'lib/admin'],
+  ['lib/index.ts', 'lib/start.ts', 'lib/pipe.ts', 'lib/pipe', 'lib/capture', 'lib/admin'],
   ['cli'],
 ];
 
@@ -67,10 +67,19 @@ test('the command line sees the library through its door alone', (t) => {
     .filter((path) => path.startsWith('cli/'))
     .flatMap((path) =>
       importsOf(path)
-        .filter((target) => target.startsWith('lib/') && target !== 'lib/index.ts')
+        .filter(
+          (target) => target.startsWith('lib/') && target !== 'lib/index.ts' && target !== 'lib/start.ts',
+        )
         .map((target) => `${path}: ${target}`),
     );
   t.deepEqual(wrong, []);
+});
+
+test('the door that every command loads at once leads to the ground floor only', (t) => {
+  const text = readFileSync(resolve(root, 'lib/start.ts'), 'utf8');
+  const loaded = [...text.matchAll(/\bfrom\s+'\.\/([^']+)'/g)].map(([, name]) => roomOf(`lib/${name}`));
+  t.true(loaded.length > 0);
+  t.true(loaded.every((room) => room?.layer === 0));
 });
 
 test('every room has a README', (t) => {

@@ -1,21 +1,19 @@
 import { createWriteStream } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
-import { type LiveViewOptions, loadViewer } from '../../lib/index.ts';
+import { loadPrinter, loadViewer } from '../../lib/start.ts';
 import type { Command, Context } from '../context.ts';
 import { helpText } from '../help.ts';
-
 import { applyOption, parseOptions } from '../options.ts';
 import { usageError } from '../usage.ts';
 import { toJson } from '../verify/format.ts';
 import { isLive, viewComing } from '../view/coming.ts';
-import { filtersOf } from '../view/filters.ts';
 import { viewOptionTable } from '../view/option-table.ts';
+import { finishedOptions, printOptions } from '../view/print-options.ts';
 import { viewFrames } from '../view/raw.ts';
-import { fieldsOf, namesOf, type ViewSettings, viewDefaults } from '../view/settings.ts';
+import { type ViewSettings, viewDefaults } from '../view/settings.ts';
 import { formatStats } from '../view/stats-text.ts';
 import { isColorful } from '../view/terminal.ts';
-import { rangeOf } from '../view/time-bounds.ts';
 
 /** Events of traces, as babeltrace2 prints them. */
 export const view: Command = {
@@ -36,24 +34,41 @@ async function run(context: Context): Promise<number> {
   }
   if (operands.length === 0) throw usageError('no source, see millrace view --help');
   if (settings.raw) return viewFrames(context, operands, settings);
-  const isBinary = settings.format === 'perfetto' && !settings.stats && !settings.json;
-  if (isBinary && settings.file === undefined && context.isTerminal)
-    throw usageError('a Perfetto trace is nothing for a terminal: name a file with --output-file');
   const sink =
     settings.file === undefined ? undefined : createWriteStream(resolve(context.cwd, settings.file));
-  const reset = sink === undefined && !isBinary && isColorful(context);
+  const pager =
+    context.isTerminal && !isLive(operands, settings) ? await openPager(context, settings) : undefined;
+  const out = sink ?? pager?.input ?? context.stdout;
+  const reset = sink === undefined && isColorful(context);
   try {
-    const status = await viewSources(context, settings, operands, sink ?? context.stdout, reset);
-    if (reset) context.stdout.write('\x1b[0m');
+    const status = await viewSources(context, settings, operands, out, reset);
+    if (reset) out.write('\x1b[0m');
     return status;
   } catch (error) {
     // A reader that went away has seen enough.
-    if ((error as NodeJS.ErrnoException).code === 'EPIPE') return 1;
+    if (isGone(error)) return pager === undefined ? 1 : 0;
     throw error;
   } finally {
     if (sink !== undefined) await new Promise<void>((done) => sink.end(() => done()));
+    await pager?.end();
   }
 }
+
+/** Loaded for terminals only: start-up is what users wait for. */
+async function openPager(context: Context, settings: ViewSettings) {
+  const { Pager, pagerOf } = await import('../view/pager.ts');
+  const command = pagerOf(context, settings);
+  return command === undefined ? undefined : new Pager(context, command);
+}
+
+/** Whether a write failed because its reader went away. */
+function isGone(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED';
+}
+
+/** Outputs whose lines depend on nothing but the event before. */
+const divisible: readonly string[] = ['text', 'json', 'none'];
 
 async function viewSources(
   context: Context,
@@ -62,59 +77,30 @@ async function viewSources(
   out: Writable,
   colorful: boolean,
 ): Promise<number> {
-  const viewer = await loadViewer();
-  const { JsonFormat, lossText, NoFormat, PerfettoFormat, StatsCounter, TextFormat, TimeText } = viewer;
+  const printer = await loadPrinter();
   const warn = (line: string) => void context.stderr.write(`${line}\n`);
-  const color = colorful && settings.color !== 'never';
-  const clock = { form: settings.clockForm, gmt: settings.gmt };
-  const time = new TimeText(clock, warn);
-  const style = {
-    names: namesOf(settings.names),
-    fields: fieldsOf(settings.fields),
-    color,
-    delta: settings.delta,
-    clock,
-  };
-  const { begin, end } = settings;
   // Lines are only lent. What writes to a descriptor has written when it says so; any other stream may keep them.
   const keeps = typeof (out as { fd?: unknown }).fd !== 'number';
-  const stats = settings.stats ? new StatsCounter() : undefined;
-  const format = settings.json ? 'json' : settings.format;
-  const formats = {
-    text: () => new TextFormat(style, time),
-    json: () => new JsonFormat(),
-    perfetto: () => new PerfettoFormat(),
-    none: () => new NoFormat(),
-  };
-  const options: LiveViewOptions = {
-    format: stats === undefined ? formats[format]() : new NoFormat(),
-    ...filtersOf(viewer, settings),
-    ...(stats !== undefined && {
-      counted: (moment, event, stream) => stats.counted(moment, event, stream),
-    }),
-    ...((begin ?? end) && { range: (first) => rangeOf(begin, end, settings.gmt, first) }),
-    clockOffset: { seconds: settings.offsetSeconds, ns: settings.offsetNs },
-    forceCorrelate: settings.forceCorrelate,
-    lost: (loss, stream) => {
-      stats?.lost(loss, stream);
-      if (format !== 'none' && stats === undefined) warn(lossText(loss, stream, time, color));
-    },
-    write: (lines) =>
-      new Promise((done, fail) =>
-        out.write(keeps ? Buffer.from(lines) : lines, (error) => (error ? fail(error) : done())),
-      ),
-  };
+  const write = (lines: Uint8Array): Promise<void> =>
+    new Promise((done, fail) =>
+      out.write(keeps ? Buffer.from(lines) : lines, (error) => (error ? fail(error) : done())),
+    );
+  const stats = settings.stats ? new printer.StatsCounter() : undefined;
+  const isSpecial = settings.format === 'perfetto' && !settings.json;
+  const special = isSpecial ? new (await loadViewer()).PerfettoFormat() : undefined;
+  const ends = { colorful, warn, write, special, stats };
   if (isLive(inputs, settings)) {
     if (stats !== undefined || settings.intersection)
       throw usageError('--stats and --stream-intersection need directories that are finished');
-    return viewComing(context, inputs, settings, options);
+    return viewComing(context, inputs, settings, printOptions(printer, settings, ends));
   }
-  await viewer.view({
-    ...options,
-    inputs: inputs.map((input) => resolve(context.cwd, input)),
-    intersection: settings.intersection,
-    opened: (streams) => stats?.opened(streams),
-  });
+  const paths = inputs.map((input) => resolve(context.cwd, input));
+  if (settings.jobs > 1 && stats === undefined && divisible.includes(settings.format)) {
+    const { printInParts } = await import('../view/jobs.ts');
+    await printInParts(printer, { settings, inputs: paths, ends });
+    return 0;
+  }
+  await printer.view(finishedOptions(printer, { settings, inputs: paths, ends }));
   if (stats === undefined) return 0;
   const counts = stats.result();
   out.write(settings.json ? toJson(counts) : formatStats(counts));

@@ -1,11 +1,6 @@
 /** What `millrace verify` prints. */
-import {
-  printable,
-  type RepairOutcome,
-  type RepairStep,
-  type StreamReport,
-  type VerifyReport,
-} from '../../lib/index.ts';
+import type { RepairOutcome, RepairStep, StreamReport, VerifyReport } from '../../lib/index.ts';
+import { printable } from '../../lib/start.ts';
 
 /** One line of JSON. Whole numbers beyond 2^53 become strings of digits. */
 export function toJson(value: object): string {

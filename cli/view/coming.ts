@@ -1,5 +1,6 @@
 /** `millrace view` of what is still coming: live sessions, captures, standard input, growing directories. */
-import { type LiveViewOptions, loadPipe } from '../../lib/index.ts';
+import type { LiveViewOptions } from '../../lib/index.ts';
+import { loadPipe } from '../../lib/start.ts';
 import type { Context } from '../context.ts';
 import { usageError } from '../usage.ts';
 import type { ViewSettings } from './settings.ts';

@@ -1,9 +1,9 @@
 /** From the options that select to what the library filters by. */
 import { basename } from 'node:path';
-import type { loadViewer, ViewOptions } from '../../lib/index.ts';
+import type { loadPrinter, ViewOptions } from '../../lib/index.ts';
 import type { ViewSettings } from './settings.ts';
 
-type Viewer = Awaited<ReturnType<typeof loadViewer>>;
+type Viewer = Awaited<ReturnType<typeof loadPrinter>>;
 
 /** Throws MR_ERR_VIEW_FILTER for a comparison that is none. */
 export function filtersOf(

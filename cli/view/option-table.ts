@@ -245,6 +245,26 @@ export const viewOptionTable: readonly Option<ViewSettings>[] = [
     },
   },
   {
+    name: 'no-pager',
+    section: output,
+    help: 'Do not page. Otherwise what goes to a terminal goes through $PAGER, or less, unless it is still coming.',
+    set: (settings, on) => {
+      settings.pager = !on;
+    },
+  },
+  {
+    name: 'jobs',
+    argument: 'N',
+    section: output,
+    help: 'Decode finished directories in N threads, at most 64. What is printed is the same.',
+    default: '1',
+    set: (settings, value) => {
+      if (!/^[1-9]\d?$/.test(value) || Number(value) > 64)
+        throw usageError(`--jobs=${value} is not a number from 1 to 64`);
+      settings.jobs = Number(value);
+    },
+  },
+  {
     name: 'raw',
     section: output,
     help: 'Print frames instead of events, as JSON, one a line: what the source brings, before anything is decoded. One SOURCE, which may also be live://HOST/host/HOSTNAME/SESSION, capture:FILE or -.',

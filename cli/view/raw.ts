@@ -1,5 +1,5 @@
 /** `millrace view --raw`: frames instead of events. */
-import { loadPipe } from '../../lib/index.ts';
+import { loadPipe } from '../../lib/start.ts';
 import type { Context } from '../context.ts';
 import { usageError } from '../usage.ts';
 

@@ -30,6 +30,10 @@ export interface ViewSettings {
   where: string[];
   stats: boolean;
   json: boolean;
+  /** Threads that decode. */
+  jobs: number;
+  /** Whether a terminal is paged. */
+  pager: boolean;
 }
 
 export function viewDefaults(): ViewSettings {
@@ -57,6 +61,8 @@ export function viewDefaults(): ViewSettings {
     where: [],
     stats: false,
     json: false,
+    jobs: 1,
+    pager: true,
   };
 }
 

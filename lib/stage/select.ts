@@ -5,6 +5,7 @@
 import type { Duplex } from 'node:stream';
 import { type FrameBatch, releaseBatch } from './batch.ts';
 import type { Frame, SessionOpen, StreamOpen } from './frames.ts';
+import { globOf } from './glob.ts';
 import { objectStage } from './stage.ts';
 
 /** Who passes; absent: all. */
@@ -58,16 +59,8 @@ export function select({ session: wanted, stream: wantedStream }: Selection): Du
   }
 }
 
-/**
- * A predicate on names from patterns in which `*` stands for any characters and `?` for one; a name passes if one of
- * them fits it whole. No patterns: every name passes.
- */
+/** A predicate on names: it passes those that one of the patterns fits whole; all, where there are no patterns. */
 export function nameMatcher(patterns: readonly string[]): (name: string) => boolean {
-  const signs = (pattern: string) =>
-    pattern
-      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-      .replaceAll('*', '.*')
-      .replaceAll('?', '.');
-  const fits = patterns.map((pattern) => new RegExp(`^${signs(pattern)}$`, 'su'));
-  return (name) => fits.length === 0 || fits.some((each) => each.test(name));
+  const fits = patterns.map(globOf);
+  return (name) => fits.length === 0 || fits.some((each) => each(name));
 }

@@ -3,7 +3,7 @@ import type { FieldStruct, FieldValue } from '../ctf/decode/values.ts';
 import type { ScopeValues } from '../ctf/decode/values-emitter.ts';
 import { MillraceError } from '../errors.ts';
 import { limits } from '../limits.ts';
-import { globOf } from './glob.ts';
+import { globOf } from '../stage/glob.ts';
 
 /** A test of an event's fields. */
 export type Condition = (scopes: ScopeValues) => boolean;

@@ -6,7 +6,7 @@ import { Cursor, decodeError } from '../ctf/decode/cursor.ts';
 import type { ScopeValues } from '../ctf/decode/values-emitter.ts';
 import { MillraceError } from '../errors.ts';
 import type { EventTime } from './line-format.ts';
-import type { ClockReader, Moment } from './moment.ts';
+import { type ClockReader, compareMoments, type Moment } from './moment.ts';
 import { type Packet, packetError } from './packet-table.ts';
 import type { EventCode, StreamCode } from './stream-code.ts';
 import { TextBuffer } from './text/text-buffer.ts';
@@ -64,6 +64,9 @@ export class StreamMessages implements EventTime {
   #isAside = false;
   readonly #where: ((scopes: ScopeValues) => boolean) | undefined;
   #packetValues: ScopeValues = {};
+  /** Where times are watched: the end of the packet at hand. */
+  #packetEnds: Moment | undefined;
+  #isWatched = false;
 
   /** `where`: only events whose fields pass it are wanted. */
   constructor(
@@ -85,6 +88,16 @@ export class StreamMessages implements EventTime {
     this.code = code;
     this.cursor = new Cursor(code.layout.sharedSlots);
     this.cursor.clock.set(clock);
+  }
+
+  /**
+   * Begins behind `before`, which must have times; undefined: at the beginning. `isWatched`: an event later than its
+   * packet's end is an error.
+   */
+  startBehind(before: Packet | undefined, isWatched: boolean): void {
+    this.#isWatched = isWatched;
+    this.#packet = before;
+    if (before !== undefined) this.#setClock(before);
   }
 
   get hasClock(): boolean {
@@ -173,6 +186,8 @@ export class StreamMessages implements EventTime {
     this.#packet = packet;
     this.#eventAt = -1;
     cursor.enter(bytes, packet.contentBits);
+    if (this.#isWatched && packet.endCycles !== undefined)
+      this.#packetEnds = this.#clock?.momentOf(packet.endCycles);
     const aside = this.#aside;
     aside.at = 0;
     aside.start = 0;
@@ -211,6 +226,9 @@ export class StreamMessages implements EventTime {
         this.#clock.read(this.clockHigh, this.clockLow);
         this.seconds = this.#clock.seconds;
         this.nanos = this.#clock.nanos;
+        const ends = this.#packetEnds;
+        if (ends !== undefined && compareMoments(this, ends) > 0)
+          throw this.#error(`event at bit ${start}: later than the packet's end`);
       }
       if (packet.isOpen) this.#renderOpen(event);
     } catch (error) {
@@ -253,13 +271,15 @@ export class StreamMessages implements EventTime {
     const packet = this.#packet as Packet;
     this.#phase = 'packet';
     this.kind = messageKinds.packetEnd;
-    const { endCycles } = packet;
-    if (endCycles !== undefined) {
-      this.cursor.clock[0] = Number(endCycles & 0xffff_ffffn);
-      this.cursor.clock[1] = Number((endCycles >> 32n) & 0xffff_ffffn);
-    }
+    this.#setClock(packet);
     this.#setTime(packet.endCycles, last);
     return 'message';
+  }
+
+  #setClock({ endCycles }: Packet): void {
+    if (endCycles === undefined) return;
+    this.cursor.clock[0] = Number(endCycles & 0xffff_ffffn);
+    this.cursor.clock[1] = Number((endCycles >> 32n) & 0xffff_ffffn);
   }
 
   #discardedEvents(last: Moment): boolean {

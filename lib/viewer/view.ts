@@ -7,12 +7,13 @@ import type { EventClass } from '../ctf/trace-class.ts';
 import { MillraceError } from '../errors.ts';
 import { checkClocks } from './clocks.ts';
 import { type DataStream, dataStreamsOf } from './data-streams.ts';
+import { FileSupply } from './file-supply.ts';
 import { findTraces } from './find-traces.ts';
-import type { LineFormat } from './line-format.ts';
+import type { EventTime, LineFormat } from './line-format.ts';
 import { beginning, Merge, type Ranked } from './merge.ts';
-import { type Loss, messageKinds, type PacketSupply, StreamMessages, type Supplied } from './messages.ts';
+import { type Loss, messageKinds, StreamMessages } from './messages.ts';
 import { type ClockOffset, ClockReader, compareMoments, type Moment } from './moment.ts';
-import { PacketFile } from './packet-file.ts';
+import { type Edges, firstPacketOf, type Part, partsOf } from './parts.ts';
 import { mendTimes } from './quirks.ts';
 import { intersectionOf, isInside, type TimeRange } from './range.ts';
 import { rankStreams } from './rank.ts';
@@ -55,6 +56,10 @@ const windowsBytes = 33_554_432;
 
 interface OpenStream extends Ranked {
   stream: DataStream;
+  /** The packet that the part begins with which is run. */
+  from: number;
+  /** Its messages, from where the supply stands. */
+  open(): StreamMessages;
   supply: FileSupply;
   /** Of its trace, where only the intersection counts. */
   range: TimeRange | undefined;
@@ -65,14 +70,7 @@ interface OpenStream extends Ranked {
  * the stream that it is in, and of others up to their time.
  */
 export async function view(options: ViewOptions): Promise<void> {
-  const traces = tracesOf(await findTraces(options.inputs));
-  const streams: DataStream[] = [];
-  const { wantsStream = () => true } = options;
-  for (const trace of traces) streams.push(...(await dataStreamsOf(trace)).filter(wantsStream));
-  checkClocks(streams, options.forceCorrelate === true);
-  await mendTimes(streams);
-  options.opened?.(streams);
-  const run = new View(options, traces, streams);
+  const run = await openView(options);
   try {
     await run.run();
   } finally {
@@ -80,13 +78,29 @@ export async function view(options: ViewOptions): Promise<void> {
   }
 }
 
-class View {
+/** Reads metadata and packet tables. Rejects with what is wrong with them; who gets a view closes it. */
+export async function openView(options: ViewOptions): Promise<View> {
+  const traces = tracesOf(await findTraces(options.inputs));
+  const streams: DataStream[] = [];
+  const { wantsStream = () => true } = options;
+  for (const trace of traces) streams.push(...(await dataStreamsOf(trace)).filter(wantsStream));
+  checkClocks(streams, options.forceCorrelate === true);
+  await mendTimes(streams);
+  options.opened?.(streams);
+  return new View(options, traces, streams);
+}
+
+/** A view that can be run. */
+export class View {
   readonly #options: ViewOptions;
   readonly #out = new TextBuffer(2 * flushBytes);
   readonly #streams: OpenStream[];
-  readonly #merge = new Merge<OpenStream>();
+  #merge = new Merge<OpenStream>();
   #range: TimeRange = {};
   #last: Moment = { ...beginning };
+  /** Where the part ends that is run. */
+  #until: Moment | undefined;
+  #edges: Edges | undefined;
 
   constructor(options: ViewOptions, traces: readonly Trace[], streams: readonly DataStream[]) {
     this.#options = options;
@@ -108,14 +122,65 @@ class View {
       const supply = new FileSupply(stream, windowBytes);
       const { where } = options;
       const passes = where && ((scopes: ScopeValues) => where(scopes, trace));
-      const messages = new StreamMessages(code, clock, supply, passes);
-      return { stream, supply, rank, pathRank, messages, range: ranges?.get(trace) };
+      const open = () => new StreamMessages(code, clock, supply, passes);
+      return { stream, supply, rank, pathRank, open, from: 0, messages: open(), range: ranges?.get(trace) };
     });
   }
 
+  /** Parts of about `partBytes` of packets that can be run apart from each other; none where times do not tell. */
+  parts(partBytes: number): Part[] {
+    return partsOf(
+      this.#streams.map(({ stream }) => stream),
+      this.#options.clockOffset,
+      partBytes,
+    );
+  }
+
+  /** All of it. */
   async run(): Promise<void> {
+    await this.#begin();
+    await this.#write();
+  }
+
+  /**
+   * One part; a view is run as a whole or by parts, from the front to the back. `edges` is filled in on the way: what
+   * the prefixes of its neighbours depend on. `isWatched`: rejects also where an event is later than its packet's end, as parts behind
+   * this one may then lack it.
+   */
+  async runPart({ begin, end }: Part, edges: Edges, isWatched: boolean): Promise<void> {
+    if (this.#until === undefined) await this.#begin();
+    this.#until = end ?? never;
+    this.#merge = new Merge();
+    this.#last = { ...beginning };
+    this.#edges = edges;
+    for (const stream of this.#streams) {
+      if (begin !== undefined)
+        stream.from = firstPacketOf(stream.stream, stream.from, begin, this.#options.clockOffset);
+      stream.supply.seek(stream.from);
+      stream.messages = stream.open();
+      stream.messages.startBehind(stream.stream.packets[stream.from - 1], isWatched);
+      if (await this.#skipTo(stream, begin ?? beginning)) this.#merge.add(stream);
+    }
+    await this.#write();
+  }
+
+  async #begin(): Promise<void> {
     for (const stream of this.#streams) if (await this.#advance(stream)) this.#merge.add(stream);
     this.#prepareRange();
+  }
+
+  /** Goes to the first message that is not before `begin`. Resolves to false at the stream's end. */
+  async #skipTo(stream: OpenStream, begin: Moment): Promise<boolean> {
+    const { messages } = stream;
+    while (await this.#advance(stream)) {
+      if (compareMoments(messages, begin) >= 0) return true;
+      if (messages.kind === messageKinds.event) messages.render(this.#out, false);
+      messages.loss = undefined;
+    }
+    return false;
+  }
+
+  async #write(): Promise<void> {
     try {
       for (;;) {
         const stream = this.#run();
@@ -145,6 +210,7 @@ class View {
       const { messages } = stream;
       const { end } = this.#range;
       if (end !== undefined && compareMoments(messages, end) > 0) return undefined;
+      if (this.#until !== undefined && compareMoments(messages, this.#until) >= 0) return undefined;
       this.#take(stream);
       this.#last.seconds = messages.seconds;
       this.#last.nanos = messages.nanos;
@@ -181,7 +247,7 @@ class View {
       const start = out.at;
       out.start = start;
       try {
-        if (wanted) this.#options.format.prefix(out, messages);
+        if (wanted) this.#prefix(messages);
         messages.render(out, wanted);
         if (wanted) this.#options.format.suffix?.(out, messages);
         if (wanted && counted !== undefined && messages.event !== undefined)
@@ -198,6 +264,23 @@ class View {
       this.#options.format.lost?.(this.#out, seen, stream.stream);
       this.#options.lost?.(seen, stream.stream);
     }
+  }
+
+  #prefix(messages: StreamMessages): void {
+    const out = this.#out;
+    const edges = this.#edges;
+    this.#options.format.prefix(out, messages);
+    if (edges === undefined) return;
+    if (edges.first === undefined) {
+      edges.first = eventTimeOf(messages);
+      edges.firstPrefixBytes = out.at - out.start;
+    }
+    const last = edges.last ?? eventTimeOf(messages);
+    edges.last = last;
+    last.seconds = messages.seconds;
+    last.nanos = messages.nanos;
+    last.clockHigh = messages.clockHigh;
+    last.clockLow = messages.clockLow;
   }
 
   /** Goes to the stream's next message, reading what it needs. Resolves to false at its end. */
@@ -244,32 +327,8 @@ function clipped(loss: Loss | undefined, { begin, end }: TimeRange): Loss | unde
   return { what: loss.what, count: undefined, range: cut };
 }
 
-/** A stream's packets from its files. */
-class FileSupply implements PacketSupply {
-  readonly #stream: DataStream;
-  readonly #file: PacketFile;
-  #at = 0;
+const never: Moment = { seconds: Number.POSITIVE_INFINITY, nanos: 0 };
 
-  constructor(stream: DataStream, windowBytes: number) {
-    this.#stream = stream;
-    this.#file = new PacketFile(windowBytes);
-  }
-
-  next(): Supplied | 'load' | 'end' {
-    const packet = this.#stream.packets[this.#at];
-    if (packet === undefined) return 'end';
-    const bytes = this.#file.held(packet);
-    if (bytes === undefined) return 'load';
-    this.#at += 1;
-    return { packet, bytes };
-  }
-
-  async load(): Promise<void> {
-    const packet = this.#stream.packets[this.#at];
-    if (packet !== undefined) await this.#file.load(packet);
-  }
-
-  close(): Promise<void> {
-    return this.#file.close();
-  }
+function eventTimeOf({ hasClock, seconds, nanos, clockHigh, clockLow }: EventTime): EventTime {
+  return { hasClock, seconds, nanos, clockHigh, clockLow };
 }

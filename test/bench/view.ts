@@ -1,4 +1,4 @@
-/** Bench of reading traces: events per CPU second of millrace and of babeltrace2, on one core, turn by turn. */
+/** Bench of reading traces: events per CPU second of millrace and of babeltrace2, on one core, turn by turn; and what threads gain. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -28,7 +28,7 @@ export async function viewBench(argv: string[]): Promise<void> {
     args: argv,
     options: { events: { type: 'string' }, runs: { type: 'string' }, json: { type: 'string' } },
   });
-  const events = values.events === undefined ? 5_000_000 : Number(values.events);
+  const events = values.events === undefined ? 2_000_000 : Number(values.events);
   if (!Number.isSafeInteger(events) || events < 1000)
     throw new Error(`--events ${values.events} is no count`);
   const rounds = new Rounds(count('--runs', values.runs, 3));
@@ -53,6 +53,21 @@ export async function viewBench(argv: string[]): Promise<void> {
     };
     console.log(`\n${table(kind, samples, columns, [{ column: 'rate', to: 'babeltrace2' }]).join('\n')}`);
   }
+  const threads = new Map(
+    ['1', '2'].map((jobs) => [`--jobs ${jobs}`, [...millrace, '--jobs', jobs, scratch]]),
+  );
+  const samples = await rounds.run(
+    'threads',
+    [...threads.keys()].map((name) => ({ name })),
+    ({ name }) => run(threads.get(name) as string[], events, 'nobody'),
+  );
+  const columns = {
+    wall: { heading: 'wall s', decimals: 2 },
+    rate: { heading: 'events per CPU s', decimals: 0 },
+    memory: { heading: 'peak MiB', decimals: 0 },
+  };
+  const ratios = [{ column: 'wall', to: '--jobs 1' }];
+  console.log(`\n${table('text, on both cores', samples, columns, ratios).join('\n')}`);
   if (values.json !== undefined) rounds.save(values.json);
 }
 
@@ -69,21 +84,26 @@ function compareText(trace: string): void {
   if (hash(ours) !== hash(theirs)) throw new Error('millrace prints something else than babeltrace2');
 }
 
-/** One run on core 1; CPU seconds and memory are the process's own, from its parent's accounts. */
-function run(command: readonly string[], events: number): Promise<Figures> {
+/** One run, on core 1 where this process reads what it prints, else on all cores; CPU seconds and memory are the process's own, from its parent's accounts. */
+function run(
+  command: readonly string[],
+  events: number,
+  reader: 'this' | 'nobody' = 'this',
+): Promise<Figures> {
   return new Promise((resolve, reject) => {
     const before = now();
     let first = Number.NaN;
     const format = '%U %S %M';
-    const child = spawn('/usr/bin/time', ['-f', format, 'taskset', '-c', '1', ...command], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+    const placed = reader === 'this' ? ['taskset', '-c', '1', ...command] : command;
+    const child = spawn('/usr/bin/time', ['-f', format, ...placed], {
+      stdio: ['ignore', reader === 'this' ? 'pipe' : 'ignore', 'pipe'],
       env: { ...process.env, TZ: 'UTC' },
     });
     let words = '';
-    child.stdout.on('data', () => {
+    child.stdout?.on('data', () => {
       if (Number.isNaN(first)) first = (now() - before) * 1000;
     });
-    child.stderr.on('data', (bytes: Buffer) => {
+    child.stderr?.on('data', (bytes: Buffer) => {
       words += bytes.toString();
     });
     child.on('error', reject);

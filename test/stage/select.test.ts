@@ -89,8 +89,16 @@ test('select: handles may be given out again', (t) => {
 });
 
 test('select: patterns fit whole names', (t) => {
-  const fits = nameMatcher(['auto-*', 'a.b?']);
-  t.deepEqual(['auto-1', 'x-auto-1', 'a.bc', 'axbc', 'a.b'].map(fits), [true, false, true, false, false]);
+  const fits = nameMatcher(['auto-*', 'a.b?', 'cpu[0-3]']);
+  t.deepEqual(['auto-1', 'x-auto-1', 'a.bc', 'axbc', 'a.b', 'cpu2', 'cpu7'].map(fits), [
+    true,
+    false,
+    true,
+    false,
+    false,
+    true,
+    false,
+  ]);
   t.true(nameMatcher([])('anything'));
 });
 

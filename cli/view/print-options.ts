@@ -1,0 +1,76 @@
+/** From the settings to what the library prints by: in the thread of the command, and in those of `--jobs`. */
+import type { LineFormat, loadPrinter, ViewOptions } from '../../lib/index.ts';
+import { filtersOf } from './filters.ts';
+import { fieldsOf, namesOf, type ViewSettings } from './settings.ts';
+import { rangeOf } from './time-bounds.ts';
+
+export type Printer = Awaited<ReturnType<typeof loadPrinter>>;
+
+/** Where lines and words go. */
+export interface PrintEnds {
+  colorful: boolean;
+  warn: (line: string) => void;
+  write: ViewOptions['write'];
+  /** An output that is loaded apart, in place of lines. */
+  special?: LineFormat | undefined;
+  /** Counts, in place of lines. */
+  stats?: InstanceType<Printer['StatsCounter']> | undefined;
+}
+
+/** What is printed of finished directories. */
+export interface Finished {
+  settings: ViewSettings;
+  /** Absolute paths. */
+  inputs: readonly string[];
+  ends: PrintEnds;
+}
+
+export function finishedOptions(printer: Printer, { settings, inputs, ends }: Finished): ViewOptions {
+  return {
+    ...printOptions(printer, settings, ends),
+    inputs,
+    intersection: settings.intersection,
+    opened: (streams) => ends.stats?.opened(streams),
+  };
+}
+
+export function printOptions(
+  printer: Printer,
+  settings: ViewSettings,
+  { colorful, warn, write, special, stats }: PrintEnds,
+): Omit<ViewOptions, 'inputs'> {
+  const { JsonFormat, lossText, NoFormat, TextFormat, TimeText } = printer;
+  const color = colorful && settings.color !== 'never';
+  const clock = { form: settings.clockForm, gmt: settings.gmt };
+  const time = new TimeText(clock, warn);
+  const style = {
+    names: namesOf(settings.names),
+    fields: fieldsOf(settings.fields),
+    color,
+    delta: settings.delta,
+    clock,
+  };
+  const { begin, end } = settings;
+  const format = settings.json ? 'json' : settings.format;
+  const formats = {
+    text: () => new TextFormat(style, time),
+    json: () => new JsonFormat(),
+    none: () => new NoFormat(),
+    perfetto: () => special ?? new NoFormat(),
+  };
+  return {
+    format: stats === undefined ? formats[format]() : new NoFormat(),
+    ...filtersOf(printer, settings),
+    ...(stats !== undefined && {
+      counted: (moment, event, stream) => stats.counted(moment, event, stream),
+    }),
+    ...((begin ?? end) && { range: (first) => rangeOf(begin, end, settings.gmt, first) }),
+    clockOffset: { seconds: settings.offsetSeconds, ns: settings.offsetNs },
+    forceCorrelate: settings.forceCorrelate,
+    lost: (loss, stream) => {
+      stats?.lost(loss, stream);
+      if (format !== 'none' && stats === undefined) warn(lossText(loss, stream, time, color));
+    },
+    write,
+  };
+}

@@ -1,0 +1,18 @@
+/** The inner door: what it takes to print the events of finished traces, and no more, so that it loads at once. */
+
+export { globOf } from '../stage/glob.ts';
+export { type Condition, conditionOf } from './filter.ts';
+export { JsonFormat } from './json/json-format.ts';
+export type { EventTime, LineFormat } from './line-format.ts';
+export type { Loss } from './messages.ts';
+export type { ClockOffset, Moment } from './moment.ts';
+export { NoFormat } from './no-format.ts';
+export type { Edges, Part } from './parts.ts';
+export type { TimeRange } from './range.ts';
+export { type EventStats, StatsCounter, type StreamStats, type ViewStats } from './stats.ts';
+export { lossText } from './text/loss-text.ts';
+export type { TextStyle } from './text/style.ts';
+export { TextBuffer } from './text/text-buffer.ts';
+export { TextFormat } from './text/text-format.ts';
+export { TimeText } from './text/time-text.ts';
+export { openView, type ViewOptions, view } from './view.ts';
