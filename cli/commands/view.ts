@@ -34,12 +34,15 @@ async function run(context: Context): Promise<number> {
   }
   if (operands.length === 0) throw usageError('no source, see millrace view --help');
   if (settings.raw) return viewFrames(context, operands, settings);
+  const isBinary = settings.format === 'perfetto' && !settings.stats && !settings.json;
+  if (isBinary && settings.file === undefined && context.isTerminal)
+    throw usageError('a Perfetto trace is nothing for a terminal: name a file with --output-file');
   const sink =
     settings.file === undefined ? undefined : createWriteStream(resolve(context.cwd, settings.file));
   const pager =
     context.isTerminal && !isLive(operands, settings) ? await openPager(context, settings) : undefined;
   const out = sink ?? pager?.input ?? context.stdout;
-  const reset = sink === undefined && isColorful(context);
+  const reset = sink === undefined && !isBinary && isColorful(context);
   try {
     const status = await viewSources(context, settings, operands, out, reset);
     if (reset) out.write('\x1b[0m');
