@@ -8,96 +8,13 @@ import { chunkWriter } from '../disk/chunk-writer.ts';
 import { StreamWriter } from '../disk/stream-writer.ts';
 import { MillraceError } from '../errors.ts';
 import { socketSource } from '../network/socket-source.ts';
-import type { ByteBatch, FrameBatch } from '../stage/batch.ts';
+import type { FrameBatch } from '../stage/batch.ts';
 import { compose, type Outcome, type Pipe } from '../stage/compose.ts';
-import { Framer, type Header } from '../stage/framer.ts';
-import type { Frame } from '../stage/frames.ts';
-import { objectStage } from '../stage/stage.ts';
 import { tell } from '../telemetry.ts';
-import { dataHeader } from '../wire/relay/index.ts';
+import { dataFrameStage } from './data-frames.ts';
 import type { ConnectionEvents, Owner, RelaySession } from './session.ts';
 import type { RelayState } from './state.ts';
 import type { FrameTap } from './tap.ts';
-
-interface DataHeader extends Header {
-  streamId: bigint;
-  netSeqNum: bigint;
-  paddingSizeBytes: number;
-  /** Bytes of the packet that went by. */
-  passedBytes: number;
-}
-
-const headerBytes = dataHeader.minSizeBytes;
-
-/** Source: relay-protocol, "Data port". */
-const dataFormat = {
-  what: 'data frame',
-  headerBytes,
-  header(bytes: Buffer, at: number): DataHeader {
-    const { streamId, netSeqNum, dataSizeBytes, paddingSizeBytes } = dataHeader.decode(
-      bytes,
-      at,
-      at + headerBytes,
-    );
-    return {
-      streamId,
-      netSeqNum,
-      paddingSizeBytes,
-      bodyBytes: dataSizeBytes,
-      collectBytes: 0,
-      passedBytes: 0,
-    };
-  },
-};
-
-/**
- * ByteBatch in, FrameBatch of data frames out; the slab passes on. `check` is asked about the stream of each packet when
- * its first byte has come, and throws for one that may not pass. Framing and asking are one stage, because each stage
- * costs as much for a read as parsing it. Errors: MR_ERR_STAGE_TRUNCATED, those of `check`.
- */
-function dataFrameStage(check: (stream: number) => void): Duplex {
-  let frames: Frame[] = [];
-  const add = (header: DataHeader, start: number, end: number, last: boolean) => {
-    const { netSeqNum, paddingSizeBytes, passedBytes } = header;
-    const stream = Number(header.streamId);
-    if (passedBytes === 0) check(stream);
-    frames.push({
-      kind: 'data',
-      stream,
-      netSeqNum,
-      offsetBytes: passedBytes,
-      dataSizeBytes: header.bodyBytes,
-      start,
-      end,
-      last,
-      paddingSizeBytes,
-    });
-    header.passedBytes += end - start;
-  };
-  const framer = new Framer<DataHeader>(dataFormat, {
-    begin(header, _bytes, start, end) {
-      // A frame that announces no bytes is a whole packet all the same.
-      if (header.bodyBytes === 0) add(header, start, end, true);
-    },
-    part: (header, _bytes, start, end, last) => add(header, start, end, last),
-  });
-  return objectStage<ByteBatch, FrameBatch>('data frames', {
-    transform({ slab, start, end }, push) {
-      let failed: unknown;
-      try {
-        framer.feed(slab.bytes, start, end);
-      } catch (error) {
-        failed = error;
-      }
-      // What came before the frame that is wrong is still good.
-      const batch = { slab, frames };
-      frames = [];
-      push(batch);
-      if (failed !== undefined) throw failed;
-    },
-    flush: () => framer.end(),
-  });
-}
 
 /** Lets packets pass when the tap has them; holds them back while it has no room. */
 function tapStage(tap: FrameTap): Duplex {

@@ -1,9 +1,8 @@
 /** The first stage of a control connection, and of a viewer's: bytes in, requests out. */
 import type { Duplex } from 'node:stream';
-import type { ByteBatch } from '../stage/batch.ts';
+import { framedStage } from '../stage/framed-stage.ts';
 import { type Format, Framer, type Header } from '../stage/framer.ts';
 import type { Slab } from '../stage/slab.ts';
-import { objectStage } from '../stage/stage.ts';
 
 /** A request, or a part of the body of one that passes in parts; `bytes` live as long as the batch's slab. */
 export interface RequestPart<H extends Header> {
@@ -42,21 +41,12 @@ export function requestStage<H extends Header>(format: Format<H>, split?: () => 
       requests.push({ header, is: 'part', bytes, start, end, last });
     },
   });
-  return objectStage<ByteBatch, RequestBatch<H>>('requests', {
-    transform({ slab, start, end }, push) {
-      let failed: unknown;
-      try {
-        framer.feed(slab.bytes, start, end);
-      } catch (error) {
-        failed = error;
-      }
-      // What came before the bytes that are wrong is still good.
-      const batch = { slab, requests };
-      requests = [];
-      push(batch);
-      if (failed !== undefined) throw failed;
-      if (framer.isWithin) split?.();
-    },
-    flush: () => framer.end(),
+  const taken = (slab: Slab): RequestBatch<H> => {
+    const batch = { slab, requests };
+    requests = [];
+    return batch;
+  };
+  return framedStage('requests', framer, taken, () => {
+    if (framer.isWithin) split?.();
   });
 }

@@ -4,6 +4,7 @@ import { gate } from '../../lib/stage/gate.ts';
 import { tick } from '../helpers/frames.ts';
 import { outcomes } from '../helpers/outcomes.ts';
 import { type Batch, bytes, pooled, sinkInto, sourceOf } from '../helpers/pipes.ts';
+import { inFlightOf, stall } from '../helpers/stall.ts';
 
 test('gate: shut, what is behind it ends in good order, and nothing is left lent out', async (t) => {
   const { pool, batches } = pooled(3, bytes);
@@ -24,3 +25,10 @@ test('gate: shut, what is behind it ends in good order, and nothing is left lent
 
 test('gate: end, error and abort leave no slab lent out', (t) =>
   outcomes(t, { name: 'gate', stage: () => gate().stage, batches: () => pooled(6, bytes) }));
+
+test('gate: a stalled sink holds the source back', (t) =>
+  stall(t, {
+    stage: gate().stage,
+    batch: () => ({ slab: undefined, frames: [] }),
+    inFlight: inFlightOf(2),
+  }));

@@ -20,6 +20,7 @@ import {
 } from '../helpers/frames.ts';
 import { outcomes } from '../helpers/outcomes.ts';
 import { pooled } from '../helpers/pipes.ts';
+import { inFlightOf, stall } from '../helpers/stall.ts';
 
 // packet n lies between 10 n and 10 n + 9; the clock shows nanoseconds
 const clockOf = () => (cycles: bigint) => cycles;
@@ -193,4 +194,11 @@ test('time: end, error and abort leave no slab lent out', (t) =>
               : [data(BigInt(at)), ...(at % 2 === 0 ? [index(BigInt(at)), index(BigInt(at - 1))] : [])],
         }),
       ),
+  }));
+
+test('time: a stalled sink holds the source back', (t) =>
+  stall(t, {
+    stage: timeRange({ beginNs: 0n, clockOf }),
+    batch: () => ({ slab: undefined, frames: [sessionOpen()] }),
+    inFlight: inFlightOf(2),
   }));

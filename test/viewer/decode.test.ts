@@ -4,6 +4,9 @@ import { Readable } from 'node:stream';
 import test from 'ava';
 import { MillraceError } from '../../lib/errors.ts';
 import { decode, type EventBatch, type PacketInput, TraceDecoder } from '../../lib/viewer/index.ts';
+import { outcomes } from '../helpers/outcomes.ts';
+import { type Batch, pooled } from '../helpers/pipes.ts';
+import { inFlightOf, stall } from '../helpers/stall.ts';
 import { fixture } from '../helpers/traces.ts';
 
 const trace = fixture('corpus/ust-time-gaps/trace/ust/uid/0/64-bit');
@@ -53,3 +56,16 @@ test('decode(): what is no packet ends the stage with a code', async (t) => {
   });
   t.true(error instanceof MillraceError && error.code === 'MR_ERR_CTF_MAGIC');
 });
+
+/** Packets own their bytes: no slab is lent to them. */
+const packetBatch = (at: number) => ({ ...packets[at % 2], slab: undefined }) as unknown as Batch;
+
+test('decode(): end, error and abort', (t) =>
+  outcomes(t, {
+    name: 'decode',
+    stage: () => decode({ metadata }),
+    batches: () => ({ pool: pooled(0, () => packetBatch(0)).pool, batches: [0, 1, 2, 3].map(packetBatch) }),
+  }));
+
+test('decode(): a stalled sink holds the source back', (t) =>
+  stall(t, { stage: decode({ metadata }), batch: packetBatch, inFlight: inFlightOf(2) }));
