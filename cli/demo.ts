@@ -9,7 +9,7 @@ import { basename, delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadCapture, loadRelay, type ReplayReport, relayOptions, why } from '../lib/index.ts';
 
-const [recording = fileURLToPath(new URL('../../fixtures/relay/ust-plain', import.meta.url))] =
+const [recording = fileURLToPath(new URL('../../fixtures/captures/ust-plain', import.meta.url))] =
   process.argv.slice(2);
 // directories are named after local time, and the recorded ones were made in this zone
 process.env.TZ = 'UTC';

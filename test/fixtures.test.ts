@@ -7,16 +7,16 @@ import { LogParser } from '../lib/disk/log-parser.ts';
 import { logKinds } from '../lib/wire/frame-log.ts';
 import { bytesBody, connectionEndBody, connectionOpenBody } from '../lib/wire/frame-log-bodies.ts';
 
-const relayFixtures = fileURLToPath(new URL('../../fixtures/relay', import.meta.url));
+const captures = fileURLToPath(new URL('../../fixtures/captures', import.meta.url));
 
 interface Provenance {
   files: { path: string; sizeBytes: number; sha256: string }[];
 }
 
-const recordings = readdirSync(relayFixtures, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+const recordings = readdirSync(captures, { withFileTypes: true }).filter((entry) => entry.isDirectory());
 
 test('fixture corpus: holds the files that its provenance names, unchanged', (t) => {
-  const folder = join(relayFixtures, '../corpus');
+  const folder = join(captures, '../corpus');
   const { files } = JSON.parse(readFileSync(join(folder, 'provenance.json'), 'utf8')) as Provenance;
   for (const { path, sizeBytes, sha256 } of files) {
     const bytes = readFileSync(join(folder, path));
@@ -26,9 +26,9 @@ test('fixture corpus: holds the files that its provenance names, unchanged', (t)
 });
 
 for (const { name } of recordings) {
-  const folder = join(relayFixtures, name);
+  const folder = join(captures, name);
 
-  test(`fixture relay/${name}: is the recording that its provenance tells of`, (t) => {
+  test(`fixture captures/${name}: is the recording that its provenance tells of`, (t) => {
     const { producer, relay, sha256 } = JSON.parse(
       readFileSync(join(folder, 'provenance.json'), 'utf8'),
     ) as Record<string, string>;
@@ -38,7 +38,7 @@ for (const { name } of recordings) {
     t.is(createHash('sha256').update(recording).digest('hex'), sha256 as string);
   });
 
-  test(`fixture relay/${name}: what producers and viewers said is whole messages, from its first byte to its end`, (t) => {
+  test(`fixture captures/${name}: what producers and viewers said is whole messages, from its first byte to its end`, (t) => {
     const said = new Map<number, { role: number; toServer: Buffer[]; ends: number }>();
     for (const { kind, body } of recordsOf(t, join(folder, 'conversation.mrlog'))) {
       if (kind === logKinds.connectionOpen) {

@@ -87,16 +87,18 @@ async function run(context: Context): Promise<number> {
   const ports = uris.flatMap((uri, at) =>
     at % 2 === 0 ? recordedPorts(uri, uris[at + 1] as typeof uri) : [],
   );
-  const log = createLogFile(path, {
-    content: 'conversation',
-    ...(segmentBytes !== undefined && { segmentBytes }),
-    ...(segments !== undefined && { segments }),
-  });
+  const openLog = () =>
+    createLogFile(path, {
+      content: 'conversation',
+      ...(segmentBytes !== undefined && { segmentBytes }),
+      ...(segments !== undefined && { segments }),
+    });
+  const recorder = new Recorder({ ports, openLog });
+  const listening = await recorder.start();
+  const { log } = recorder;
   const closed = new Promise<Error | undefined>((resolve) => {
     log.on('error', resolve).on('close', () => resolve(undefined));
   });
-  const recorder = new Recorder({ ports, log });
-  const listening = await recorder.start();
   const places = listening.map((address, at) => ({ role: ports[at]?.role ?? '', ...address }));
   context.stderr.write(`millrace capture: listening: ${places.map(placeText).join(', ')}\n`);
   if (settings.json) context.stdout.write(`${JSON.stringify({ listening: places })}\n`);

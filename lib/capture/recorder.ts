@@ -23,20 +23,31 @@ export interface RecordedPort {
   server: Address;
 }
 
-/** Records every connection to the given ports into `log`, which it does not end. */
+/**
+ * Records every connection to the given ports into the log that `openLog` opens: once, when it listens, so that nothing
+ * is made where it cannot. It does not end the log.
+ */
 export class Recorder {
   readonly #ports: readonly RecordedPort[];
-  readonly #log: LogWriter;
+  readonly #openLog: () => LogWriter;
+  #opened: LogWriter | undefined;
   readonly #listeners: Array<{ address: Address; close(): Promise<void> }> = [];
   readonly #conversations = new Map<number, { cut: AbortController; done: Promise<void> }>();
   #connections = 0;
   #bytes = 0;
 
-  constructor(options: { ports: readonly RecordedPort[]; log: LogWriter }) {
+  constructor(options: { ports: readonly RecordedPort[]; openLog: () => LogWriter }) {
     this.#ports = options.ports;
-    this.#log = options.log;
+    this.#openLog = options.openLog;
+  }
+
+  /** The log, opened now if it is not yet. */
+  get log(): LogWriter {
     // without its log a recorder is of no use: what is being recorded ends with it
-    this.#log.once('close', () => this.#cut());
+    this.#opened ??= this.#openLog()
+      .on('error', ignore)
+      .once('close', () => this.#cut());
+    return this.#opened;
   }
 
   /** Connections accepted so far. */
@@ -70,6 +81,7 @@ export class Recorder {
       await this.close();
       throw error;
     }
+    void this.log;
     return this.#listeners.map(({ address }) => address);
   }
 
@@ -164,8 +176,8 @@ export class Recorder {
 
   /** Hands a record to the log and, unless all is over, waits until it takes more. */
   async #write(said: Utterance, signal?: AbortSignal): Promise<void> {
-    if (this.#log.destroyed) throw this.#log.errored ?? new Error('the log was closed');
-    if (!this.#log.write(encodeUtterance(said)) && signal) await once(this.#log, 'drain', { signal });
+    if (this.log.destroyed) throw this.log.errored ?? new Error('the log was closed');
+    if (!this.log.write(encodeUtterance(said)) && signal) await once(this.log, 'drain', { signal });
   }
 }
 

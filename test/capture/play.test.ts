@@ -179,7 +179,9 @@ test('play: a recording without its beginning, or of something else, is refused'
 });
 
 test('play: a real relay, as it was recorded, satisfies the producer that is replayed to it', async (t) => {
-  const path = fileURLToPath(new URL('../../../fixtures/relay/rotation/conversation.mrlog', import.meta.url));
+  const path = fileURLToPath(
+    new URL('../../../fixtures/captures/rotation/conversation.mrlog', import.meta.url),
+  );
   const anywhere = { host, port: 0 };
   const { ports, done } = await asServer(path, { control: anywhere, data: anywhere }, { timeoutMs: 5000 });
   const { control, data } = ports as Required<Ports>;
@@ -190,7 +192,7 @@ test('play: a real relay, as it was recorded, satisfies the producer that is rep
 });
 
 test('play: a producer that asks otherwise than recorded is told apart by the command', async (t) => {
-  const folder = fileURLToPath(new URL('../../../fixtures/relay', import.meta.url));
+  const folder = fileURLToPath(new URL('../../../fixtures/captures', import.meta.url));
   const anywhere = { host, port: 0 };
   const { ports, done } = await asServer(
     join(folder, 'rotation/conversation.mrlog'),

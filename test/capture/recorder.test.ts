@@ -43,7 +43,7 @@ function logFile(t: ExecutionContext): { path: string; log: LogWriter } {
 
 async function recorderFor(t: ExecutionContext, log: LogWriter, relayPort: number) {
   const recorder = new Recorder({
-    log,
+    openLog: () => log,
     ports: [{ role: 'control', listen: { host, port: 0 }, server: { host, port: relayPort } }],
   });
   const [address] = await recorder.start();

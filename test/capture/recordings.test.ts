@@ -9,7 +9,7 @@ import { createRelay } from '../../lib/relay/server.ts';
 
 process.env.TZ = 'UTC'; // trace chunks are named by local time, and these were recorded in UTC
 
-const folder = fileURLToPath(new URL('../../../fixtures/relay', import.meta.url));
+const folder = fileURLToPath(new URL('../../../fixtures/captures', import.meta.url));
 
 /** Nothing below a directory that is not there: git keeps no empty ones, and a session may leave nothing else. */
 function filesBelow(path: string): Map<string, string> {

@@ -12,7 +12,7 @@ import { createLogFile, type LogEntry } from '../../lib/disk/log-writer.ts';
 import { relayOptions } from '../../lib/relay/defaults.ts';
 import { createRelay } from '../../lib/relay/server.ts';
 
-const fixture = fileURLToPath(new URL('../../../fixtures/relay/ust-plain/', import.meta.url));
+const fixture = fileURLToPath(new URL('../../../fixtures/captures/ust-plain/', import.meta.url));
 const host = '127.0.0.1';
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/\s/g, ''), 'hex');
 

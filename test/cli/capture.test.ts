@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import { type FakeContext, fakeContext, temporary } from './fake-context.ts';
 
 process.env.TZ = 'UTC'; // trace chunks are named by local time, and these were recorded in UTC
 
-const rotation = fileURLToPath(new URL('../../../fixtures/relay/rotation', import.meta.url));
+const rotation = fileURLToPath(new URL('../../../fixtures/captures/rotation', import.meta.url));
 
 interface Place {
   role: string;
@@ -124,4 +124,13 @@ test('capture and replay: wrong usage is status 2', async (t) => {
     t.is(await main(context), 0);
     for (const line of context.words('stdout').split('\n')) t.true(line.length <= 80, line);
   }
+});
+
+test('capture: where it cannot listen it leaves no file behind', async (t) => {
+  const relay = await relayFor(t);
+  const path = join(temporary(t), 'talk.mrlog');
+  const context = fakeContext(t, ['capture', path, relay.uri, relay.uri]);
+  t.is(await main(context), 1);
+  t.regex(context.words('stderr'), /cannot listen|in use/i);
+  t.false(existsSync(path));
 });

@@ -8,7 +8,7 @@ import { test } from '../helpers/serial.ts';
 import { fixture } from '../helpers/traces.ts';
 import { fakeContext, temporary } from './fake-context.ts';
 
-const plain = fixture('relay/ust-plain/oracle');
+const plain = fixture('captures/ust-plain/oracle');
 const to = ({ control, data }: Pick<TestRelay, 'control' | 'data'>) => [
   `--ctrl-url=tcp://127.0.0.1:${control.port}`,
   `--data-url=tcp://127.0.0.1:${data.port}`,

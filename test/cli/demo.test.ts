@@ -7,7 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import fse from 'fs-extra';
 
 const program = fileURLToPath(new URL('../../cli/demo.js', import.meta.url));
-const fixture = fileURLToPath(new URL('../../../fixtures/relay/ust-plain', import.meta.url));
+const fixture = fileURLToPath(new URL('../../../fixtures/captures/ust-plain', import.meta.url));
 
 function temporary(t: ExecutionContext): string {
   const path = mkdtempSync(join(tmpdir(), 'millrace-demo-test-'));

@@ -34,7 +34,7 @@ test('the sessions of a relay are a table, or JSON, under the address that was t
 });
 
 test('frames are lines of JSON: kind, stream, number, times, sizes', async (t) => {
-  const context = fakeContext(t, ['--raw', fixture('relay/ust-plain/oracle')]);
+  const context = fakeContext(t, ['--raw', fixture('captures/ust-plain/oracle')]);
   t.is(await view.run(context), 0);
   const frames = context
     .words('stdout')

@@ -151,7 +151,7 @@ test('pipe: wrong usage is status 2 with a reason, and the help lists the pairs'
 });
 
 test('pipe: a directory with a trace of LTTng passes whole', async (t) => {
-  const oracle = fileURLToPath(new URL('../../../fixtures/relay/rotation/oracle', import.meta.url));
+  const oracle = fileURLToPath(new URL('../../../fixtures/captures/rotation/oracle', import.meta.url));
   const to = join(temporary(t), 'b.mrlog');
   const context = fakeContext(t, ['pipe', oracle, `capture:${to}`, '--json']);
   t.is(await main(context), 0, context.words('stderr'));
@@ -164,14 +164,16 @@ test('pipe: a directory with a trace of LTTng passes whole', async (t) => {
   });
   t.is((await framesOf(to)).filter(({ kind }) => kind === 'index').length, 6);
 
-  const log = fileURLToPath(new URL('../../../fixtures/relay/rotation/conversation.mrlog', import.meta.url));
+  const log = fileURLToPath(
+    new URL('../../../fixtures/captures/rotation/conversation.mrlog', import.meta.url),
+  );
   const wrong = fakeContext(t, ['pipe', log, `capture:${to}`]);
   t.is(await main(wrong), 2);
   t.regex(wrong.words('stderr'), /it is a frame log: capture:/);
 });
 
 test('pipe: packets of a span of time are those in which something may have happened then', async (t) => {
-  const oracle = fileURLToPath(new URL('../../../fixtures/relay/two-channels/oracle', import.meta.url));
+  const oracle = fileURLToPath(new URL('../../../fixtures/captures/two-channels/oracle', import.meta.url));
   const passed = async (...options: string[]) => {
     const to = join(temporary(t), 'b.mrlog');
     const context = fakeContext(t, ['pipe', oracle, `capture:${to}`, '--json', '--gmt', ...options]);
@@ -190,7 +192,7 @@ test('pipe: packets of a span of time are those in which something may have happ
 });
 
 test('pipe: a trace goes into a relay, over TCP or its packets over UDP, and back into a directory', async (t) => {
-  const plain = fileURLToPath(new URL('../../../fixtures/relay/ust-plain/oracle', import.meta.url));
+  const plain = fileURLToPath(new URL('../../../fixtures/captures/ust-plain/oracle', import.meta.url));
   const relay = createRelay(relayOptions(temporary(t), { udp: { host: '127.0.0.1', port: 0 } }));
   await relay.start();
   t.teardown(() => relay.destroy());
@@ -216,7 +218,7 @@ test('pipe: a trace goes into a relay, over TCP or its packets over UDP, and bac
 
 for (const name of ['ust-plain', 'rotation', 'live'])
   test(`pipe: what a producer sends to a net:// source (${name}) lies in the next relay as it would have lain here`, async (t) => {
-    const recording = fileURLToPath(new URL(`../../../fixtures/relay/${name}`, import.meta.url));
+    const recording = fileURLToPath(new URL(`../../../fixtures/captures/${name}`, import.meta.url));
     const relay = createRelay(relayOptions(temporary(t)));
     await relay.start();
     t.teardown(() => relay.destroy());

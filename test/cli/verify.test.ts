@@ -9,7 +9,7 @@ test('verify: status 0 and a verdict for a clean store, 1 for faults, 2 for wron
     const context = fakeContext(t, ['verify', ...argv]);
     return { status: await main(context), out: context.words('stdout'), err: context.words('stderr') };
   };
-  const clean = await run(fixture('relay/rotation'));
+  const clean = await run(fixture('captures/rotation'));
   t.is(clean.status, 0);
   t.regex(clean.out, /\nclean: 2 traces, 6 packets\n$/);
   t.regex(clean.out, /channel0_0 +1 +4096 +matching\n/);

@@ -56,7 +56,7 @@ function recordOf(index: Index) {
 }
 
 test('a session says who it is from its metadata, and options say it better', async (t) => {
-  const path = fixture('relay/two-channels/oracle');
+  const path = fixture('captures/two-channels/oracle');
   const { frames } = await readFrames(directorySource({ path }));
   const [open] = only(frames, 'sessionOpen');
   t.is(open?.hostname, 'traced');
@@ -71,7 +71,9 @@ test('a session says who it is from its metadata, and options say it better', as
 });
 
 test('streams of a rotated session go over from chunk to chunk at exactly their packets', async (t) => {
-  const { frames, outcome } = await readFrames(directorySource({ path: fixture('relay/rotation/oracle') }));
+  const { frames, outcome } = await readFrames(
+    directorySource({ path: fixture('captures/rotation/oracle') }),
+  );
   t.deepEqual(outcome, { kind: 'end' });
   t.deepEqual(
     only(frames, 'chunkOpen').map(({ chunk }) => chunk),
@@ -83,10 +85,10 @@ test('streams of a rotated session go over from chunk to chunk at exactly their 
   );
   t.is(only(frames, 'streamOpen').length, 3);
   t.is(only(frames, 'switch').length, 3);
-  const [session] = tracesBelow(fixture('relay/rotation/oracle')).map((trace) =>
+  const [session] = tracesBelow(fixture('captures/rotation/oracle')).map((trace) =>
     join(trace, '../../../../../..'),
   );
-  const chunks = tracesBelow(fixture('relay/rotation/oracle'));
+  const chunks = tracesBelow(fixture('captures/rotation/oracle'));
   const files = rebuild(frames);
   for (const [at, trace] of chunks.entries())
     for (const name of [...streamFiles(trace), 'metadata'])
@@ -132,7 +134,7 @@ test('without index files the packets say what their records would', async (t) =
 });
 
 test('packets of all streams leave in the order of their times, and each is followed by its index', async (t) => {
-  const { frames } = await readFrames(directorySource({ path: fixture('relay/two-channels/oracle') }));
+  const { frames } = await readFrames(directorySource({ path: fixture('captures/two-channels/oracle') }));
   const times = only(frames, 'index').map(({ timestampBeginCycles }) => timestampBeginCycles);
   t.deepEqual(
     times,
@@ -186,7 +188,7 @@ test('a directory that is no trace, and metadata that ends in the middle, are re
   const cut = await readFrames(directorySource({ path: copy.directory }));
   t.is(cut.outcome.kind === 'error' && cut.outcome.error.code, 'MR_ERR_CONSUMER_NO_TRACE');
   t.is(cut.frames.length, 0);
-  const none = await readFrames(directorySource({ path: `${fixture('relay')}/nothing` }));
+  const none = await readFrames(directorySource({ path: `${fixture('captures')}/nothing` }));
   t.is(none.outcome.kind === 'error' && none.outcome.error.code, 'MR_ERR_DISK_READ');
 });
 
@@ -207,7 +209,7 @@ test('a source that nobody wants any more lets go of its slabs and files', async
 });
 
 test('where directories are called as relays call them, that is what a session is called', async (t) => {
-  const [trace] = tracesBelow(fixture('relay/two-channels/oracle')) as [string];
+  const [trace] = tracesBelow(fixture('captures/two-channels/oracle')) as [string];
   const root = copyOf(t, join(trace, '../../../../../..')).directory;
   const [own] = readdirSync(join(root, 'traced')) as [string];
   // `millrace consume --session copied --hostname other` left a copy; somebody has another one by its side

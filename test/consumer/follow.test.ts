@@ -23,7 +23,7 @@ function write(
   options: Partial<WriterOptions> = {},
 ): { to: string; writer: ChildProcess; ended: Promise<unknown>; first: Promise<unknown> } {
   const to = temporaryDirectory(t);
-  const from = fixture(`relay/${fixtureName}/oracle`);
+  const from = fixture(`captures/${fixtureName}/oracle`);
   const writer = spawn(process.execPath, [child, JSON.stringify({ from, to, pauseMs: 3, ...options })], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -38,7 +38,7 @@ const follow = (path: string): Readable => directorySource({ path, follow: true,
 
 /** Bytes and records of every stored file, without the facts that only a rotation knows. */
 async function expected(fixtureName: string) {
-  const { frames } = await readFrames(directorySource({ path: fixture(`relay/${fixtureName}/oracle`) }));
+  const { frames } = await readFrames(directorySource({ path: fixture(`captures/${fixtureName}/oracle`) }));
   return rebuild(frames);
 }
 
@@ -167,7 +167,7 @@ test.serial('a directory that is not there yet is waited for; one that never com
 });
 
 test.serial('a finished directory is followed to its end, as it would be read', async (t) => {
-  const path = fixture('relay/rotation/oracle');
+  const path = fixture('captures/rotation/oracle');
   const { frames, outcome } = await readFrames(follow(path));
   t.deepEqual(outcome, { kind: 'end' });
   alike(t, frames, await expected('rotation'));

@@ -155,7 +155,7 @@ test('packet header: lengths that no file has, and fields without number, end so
 });
 
 test('packet scan: every byte is packet or damage, and it goes on behind damage', async (t) => {
-  const [trace] = tracesBelow(fixture('relay/rotation')) as [string];
+  const [trace] = tracesBelow(fixture('captures/rotation')) as [string];
   const reader = readerOf(trace);
   const one = readFileSync(join(trace, streamFiles(trace)[0] as string)).subarray(0, 4096);
   const bad = Buffer.from(one);

@@ -44,7 +44,7 @@ const recorded = ['ust-plain', 'two-channels', 'per-process', 'rotation', 'two-c
 for (const name of recorded)
   for (const durability of ['none', 'sync', 'packet'] as const)
     test(`what lttng-relayd stored is stored again byte for byte: ${name}, --sync=${durability}`, async (t) => {
-      const from = fixture(`relay/${name}/oracle`);
+      const from = fixture(`captures/${name}/oracle`);
       const outputPath = temporaryDirectory(t);
       const sink = storeSink({ outputPath, durability, syncIntervalMs: 5 });
       const outcome = await compose([

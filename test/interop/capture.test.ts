@@ -37,7 +37,7 @@ async function serve(path: string, ports: Ports): Promise<{ ports: Ports; done: 
   return { ports: await listening, done };
 }
 
-const recording = (name: string): string => join(projectRoot, 'fixtures/relay', name);
+const recording = (name: string): string => join(projectRoot, 'fixtures/captures', name);
 
 /** Lines of events without the distance to the line before. */
 const events = (text: string): string[] =>
@@ -84,7 +84,7 @@ against(
     t.teardown(() => nbdkit.child.kill());
     nbdkit.catch(() => {});
     const recorder = new Recorder({
-      log,
+      openLog: () => log,
       ports: [{ role: 'nbd', listen: { path: between }, server: { path: server } }],
     });
     await recorder.start();

@@ -70,15 +70,15 @@ const sessions = [
 for (const kind of ['lttng-relayd', 'millrace'] as const)
   real(`recorded sessions lie in ${kind} byte for byte as at their source`, async (t) => {
     const { relay, outputPath, consume, events } = await open(t, kind);
-    for (const name of sessions) await consume(fixture(`relay/${name}/oracle`), '--to', 'net://127.0.0.1');
+    for (const name of sessions) await consume(fixture(`captures/${name}/oracle`), '--to', 'net://127.0.0.1');
     t.is(await relay.stop(), '0', relay.errorText);
     const expected = Object.assign(
       {},
-      ...sessions.map((name) => files(fixture(`relay/${name}/oracle`))),
+      ...sessions.map((name) => files(fixture(`captures/${name}/oracle`))),
     ) as Record<string, Buffer>;
     same(t, files(outputPath), expected);
     for (const name of sessions) {
-      const source = fixture(`relay/${name}/oracle`);
+      const source = fixture(`captures/${name}/oracle`);
       const paths = Object.keys(files(source)).map((path) => path.split('/').slice(0, 2).join('/'));
       for (const path of new Set(paths))
         t.deepEqual(await events(join(outputPath, path)), await events(join(source, path)), path);
@@ -87,7 +87,7 @@ for (const kind of ['lttng-relayd', 'millrace'] as const)
 
 real('every minor from 4 on arrives in lttng-relayd, with an index of its version', async (t) => {
   const { relay, outputPath, consume, events } = await open(t, 'lttng-relayd');
-  const source = fixture('relay/ust-plain/oracle');
+  const source = fixture('captures/ust-plain/oracle');
   for (let minor = 4; minor <= 11; minor += 1)
     await consume(source, '--to', 'net://127.0.0.1', '--minor', String(minor), '--session', `m${minor}`);
   t.is(await relay.stop(), '0', relay.errorText);
@@ -106,7 +106,15 @@ real('every minor from 4 on arrives in lttng-relayd, with an index of its versio
 
 real('lttng-relayd refuses what is older than 2.4, and the consumer says so', async (t) => {
   const { world, relay } = await open(t, 'lttng-relayd');
-  const args = [bin, 'consume', fixture('relay/ust-plain/oracle'), '--to', 'net://127.0.0.1', '--minor', '3'];
+  const args = [
+    bin,
+    'consume',
+    fixture('captures/ust-plain/oracle'),
+    '--to',
+    'net://127.0.0.1',
+    '--minor',
+    '3',
+  ];
   const { status, stderr } = await world.run(process.execPath, args);
   t.is(status, 1);
   t.regex(stderr, /refused createSession with code 25/);
@@ -120,7 +128,7 @@ real(
     const ports = [6342, 6343, 6344] as const;
     const second = join(folder, 'second');
     const other = await Relay.start(world, { kind: 'millrace', outputPath: second, ports, args: [] });
-    const source = fixture('relay/two-channels/oracle');
+    const source = fixture('captures/two-channels/oracle');
     const control = join(folder, 'ctl');
     const slowly = ['--to', 'net://127.0.0.1', '--rate', '16k', '--control', control];
     const running = world.start(process.execPath, [bin, 'consume', source, ...slowly]);

@@ -28,7 +28,7 @@ async function storeWithLoss(t: ExecutionContext): Promise<string> {
     },
   });
   const { kind } = await compose([
-    { name: 'directory', stream: directorySource({ path: fixture('relay/two-channels/oracle') }) },
+    { name: 'directory', stream: directorySource({ path: fixture('captures/two-channels/oracle') }) },
     { name: 'losing', stream: losing },
     { name: 'store', stream: storeSink({ outputPath }) },
   ]).outcome;

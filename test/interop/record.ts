@@ -1,5 +1,5 @@
 /**
- * Regenerates fixtures/relay: records conversations of real producers with lttng-relayd, and keeps beside each
+ * Regenerates fixtures/captures: records conversations of real producers with lttng-relayd, and keeps beside each
  * the tree that lttng-relayd made of it. Run by `npm run fixtures`, as root, with lttng-tools installed.
  * `node dist/test/interop/record.js NAME...` records only these.
  */
@@ -13,7 +13,7 @@ import { Scene } from './helpers/scene.ts';
 import { type Conversation, conversations } from './scenarios/conversations.ts';
 
 async function record({ name, what, script, consumer32 }: Conversation): Promise<void> {
-  const folder = join(projectRoot, 'fixtures/relay', name);
+  const folder = join(projectRoot, 'fixtures/captures', name);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const cleanups: (() => unknown)[] = [];

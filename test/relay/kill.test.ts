@@ -16,7 +16,7 @@ import { indexOf, readIndex, readTree } from './kill/stored.ts';
 const locks = openRangeLocks();
 const child = (name: string): string => fileURLToPath(new URL(`kill/${name}.js`, import.meta.url));
 const storeChild = child('store-child');
-const recordings = fileURLToPath(new URL('../../../fixtures/relay/', import.meta.url));
+const recordings = fileURLToPath(new URL('../../../fixtures/captures/', import.meta.url));
 /** Children at a time, over all tests of this file. */
 let free = Math.max(2, availableParallelism());
 const waiting: Array<() => void> = [];

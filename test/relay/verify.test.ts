@@ -8,7 +8,7 @@ import { TestRelay } from '../helpers/relay.ts';
 import { dataFrame, sendIndex } from '../helpers/requests.ts';
 import { fixture, indexOf, tracesBelow } from '../helpers/traces.ts';
 
-const [trace] = tracesBelow(fixture('relay/two-channels')) as [string];
+const [trace] = tracesBelow(fixture('captures/two-channels')) as [string];
 const metadata = readFileSync(join(trace, 'metadata'));
 const packets = (indexOf(trace, 'small_0') ?? []).map(({ offsetBytes, ...facts }) => ({
   bytes: readFileSync(join(trace, 'small_0')).subarray(offsetBytes, offsetBytes + 4096),

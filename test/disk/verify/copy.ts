@@ -39,6 +39,6 @@ export function copyOf(t: ExecutionContext, from: string): Copy {
  * records of 72 bytes behind a header of 16.
  */
 export function relayTrace(t: ExecutionContext): Copy {
-  const [trace] = tracesBelow(fixture('relay/two-channels')) as [string];
+  const [trace] = tracesBelow(fixture('captures/two-channels')) as [string];
   return copyOf(t, trace);
 }

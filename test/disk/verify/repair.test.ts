@@ -32,7 +32,7 @@ function printed(t: ExecutionContext, directory: string): string[] | undefined {
 
 test('repair: indexes made anew are, byte for byte, those that lttng-relayd wrote', async (t) => {
   for (const name of ['two-channels', 'rotation', 'live', 'per-process', 'two-consumers-rotation']) {
-    const copy = copyOf(t, fixture(`relay/${name}`));
+    const copy = copyOf(t, fixture(`captures/${name}`));
     const indexes = readdirSync(copy.directory, { recursive: true, encoding: 'utf8' }).filter((path) =>
       path.endsWith('.idx'),
     );

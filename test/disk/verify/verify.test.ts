@@ -30,11 +30,13 @@ const faulty: Readonly<Record<string, FaultCode[]>> = {
 };
 
 /** Those of sessions that left a trace. */
-const stored = readdirSync(fixture('relay')).filter((name) => existsSync(fixture(`relay/${name}/oracle`)));
+const stored = readdirSync(fixture('captures')).filter((name) =>
+  existsSync(fixture(`captures/${name}/oracle`)),
+);
 
 for (const name of stored)
   test(`verify: what lttng-relayd stored is clean: ${name}`, async (t) => {
-    const report = await verifyStore(fixture(`relay/${name}`));
+    const report = await verifyStore(fixture(`captures/${name}`));
     t.deepEqual(report.faults, []);
     t.true(report.clean);
     t.true(report.streams.every(({ packets, packetsLost }) => packets > 0 && packetsLost === 0n));
@@ -92,7 +94,7 @@ function hasWarnings(path: string): boolean {
 }
 
 test('verify: the files of one stream are one stream over all chunks, in the order of their times', async (t) => {
-  const { streams, traces } = await verifyStore(fixture('relay/rotation'));
+  const { streams, traces } = await verifyStore(fixture('captures/rotation'));
   t.is(traces.length, 2);
   t.is(streams.length, 2);
   for (const { paths, packets } of streams) {
@@ -104,8 +106,8 @@ test('verify: the files of one stream are one stream over all chunks, in the ord
 });
 
 test('verify: chunks whose predecessor was thrown away are clean: a stream may begin anywhere', async (t) => {
-  const whole = await verifyStore(fixture('relay/rotation'));
-  const copy = copyOf(t, fixture('relay/rotation'));
+  const whole = await verifyStore(fixture('captures/rotation'));
+  const copy = copyOf(t, fixture('captures/rotation'));
   copy.remove(whole.traces[0]?.path as string);
   const { streams, clean } = await verifyStore(copy.directory);
   t.true(clean);

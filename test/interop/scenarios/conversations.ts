@@ -1,4 +1,4 @@
-/** What is recorded into fixtures/relay: small sessions, each showing one thing that producers do. */
+/** What is recorded into fixtures/captures: small sessions, each showing one thing that producers do. */
 import type { Scene } from '../helpers/scene.ts';
 import { endSession, startSession } from './sessions.ts';
 

@@ -211,6 +211,8 @@ test('what a forwarder that died has spooled is brought on by the next one', asy
   const spoolPath = temporaryDirectory(t);
   const spool = Spool.create(`${spoolPath}/1-1-0`);
   spool.noted({ uri: 'target 0' });
+  // the process that it stands for would have closed its file by dying
+  t.teardown(() => spool.end());
   const script = new FrameScript()
     .batch(
       f.sessionOpen({ hostname: 'vm' }),
