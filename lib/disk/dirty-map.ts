@@ -61,19 +61,21 @@ export class DirtyMap {
     return this.#isDirty(Math.floor(offset / this.blockBytes));
   }
 
-  /** Marks every block that the range touches. */
-  mark(offset: number, lengthBytes: number): void {
+  /** Marks every block that the range touches; returns the bytes of those that were clean. */
+  mark(offset: number, lengthBytes: number): number {
     this.#check(offset, lengthBytes);
-    if (lengthBytes === 0) return;
+    if (lengthBytes === 0) return 0;
+    const before = this.dirtyBytes;
     const end = Math.floor((offset + lengthBytes - 1) / this.blockBytes) + 1;
     this.#each(Math.floor(offset / this.blockBytes), end, (word, bits) => {
-      const before = this.#words[word] as number;
-      this.#words[word] = before | bits;
-      this.#dirtyBlocks += bitCount(bits & ~before);
+      const was = this.#words[word] as number;
+      this.#words[word] = was | bits;
+      this.#dirtyBlocks += bitCount(bits & ~was);
       const group = Math.floor(word / wordBits);
       const at = group >>> 5;
       this.#summary[at] = (this.#summary[at] as number) | (1 << (group & 31));
     });
+    return this.dirtyBytes - before;
   }
 
   /** Cleans every block that the range touches. */

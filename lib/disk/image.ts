@@ -13,6 +13,7 @@ import { readCached } from '../os/cached-read.ts';
 import { tell } from '../telemetry.ts';
 import { AllocationMap, type ExtentSource } from './allocation-map.ts';
 import { type Extent, foundExtents, mappedExtents } from './extents.ts';
+import { Gate } from './gate.ts';
 import { ImageFile, type ImageFileOptions } from './image-file.ts';
 import { Pace } from './pace.ts';
 import { type RangeLease, RangeTable, type RangeUse } from './range-table.ts';
@@ -46,6 +47,8 @@ export type WriteListener = (offset: number, length: number) => void;
 export class Image {
   readonly #file: ImageFile;
   readonly #ranges = new RangeTable();
+  /** In front of the table: a writer that is held up there must not hold up the readers behind it. */
+  readonly #writers = new Gate();
   readonly #pace = new Pace();
   readonly #sync: SharedSync;
   readonly #listeners = new Set<WriteListener>();
@@ -134,7 +137,7 @@ export class Image {
    * rejects.
    */
   write(bytes: Buffer, start: number, length: number, offset: number): Promise<void> | undefined {
-    const atOnce = length <= limits.nbdPieceBytes && this.#pace.quick;
+    const atOnce = length <= limits.nbdPieceBytes && this.#pace.quick && this.#writers.isOpen;
     if (!atOnce || !this.#ranges.isFree(offset, offset + length, 'exclusive'))
       return this.#writeLater(bytes, start, length, offset);
     const startedMs = this.#pace.now();
@@ -151,8 +154,9 @@ export class Image {
   }
 
   async #writeLater(bytes: Buffer, start: number, length: number, offset: number): Promise<void> {
-    const startedMs = this.#pace.now();
+    let startedMs = 0;
     await this.#changing(offset, length, async () => {
+      startedMs = this.#pace.now();
       for (const run of runsToWrite(this.#map, bytes, start, length, offset)) {
         this.#map.mark(run.start, run.end);
         await this.#file.write(bytes, start + run.start - offset, run.end - run.start, run.start);
@@ -222,6 +226,7 @@ export class Image {
 
   /** Resolves when every request has ended that was begun before. */
   async settle(): Promise<void> {
+    if (!this.#writers.isOpen) await this.#writers.passed();
     const lease = await this.#ranges.take(0, Number.MAX_SAFE_INTEGER, 'exclusive');
     lease.release();
   }
@@ -232,9 +237,9 @@ export class Image {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Keeps writers waiting, readers not, until the lease is released. */
-  hold(): Promise<RangeLease> {
-    return this.#ranges.take(0, this.sizeBytes, 'shared');
+  /** Keeps writers waiting that come from now on, readers not; returns what ends that. */
+  hold(): () => void {
+    return this.#writers.hold();
   }
 
   /** Looks whether the file has grown, and takes the new size; it never shrinks. True: it has grown. */
@@ -256,6 +261,7 @@ export class Image {
   }
 
   async #changing(offset: number, length: number, work: () => Promise<void>): Promise<void> {
+    if (!this.#writers.isOpen) await this.#writers.passed();
     try {
       await this.#holding(offset, length, 'exclusive', work);
     } finally {

@@ -64,9 +64,13 @@ function same(sizeBytes: number, list: readonly Step[]): boolean {
     // short ranges as well as long ones
     const lengthBytes = Math.floor((sizeBytes - offset) * b ** 8);
     const maxBytes = blockBytes * (1 + Math.floor(b * 100));
-    if (what === 'mark' || what === 'clean') {
-      map[what](offset, lengthBytes);
-      plain.set(offset, lengthBytes, what === 'mark');
+    if (what === 'mark') {
+      const before = plain.dirtyBytes;
+      plain.set(offset, lengthBytes, true);
+      if (map.mark(offset, lengthBytes) !== plain.dirtyBytes - before) return false;
+    } else if (what === 'clean') {
+      map.clean(offset, lengthBytes);
+      plain.set(offset, lengthBytes, false);
     } else {
       const run = map[what](offset, maxBytes);
       const expected = plain.next(offset, maxBytes);

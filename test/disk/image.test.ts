@@ -38,6 +38,32 @@ test('what is written is read, at once and later, and lies in the file', async (
   t.deepEqual(readFileSync(image.path).subarray(5000, 15_000), bytes);
 });
 
+test('writers that are held wait, in order, and readers behind them do not; settling waits for them', async (t) => {
+  const image = await open(t, mib);
+  await write(image, noise(4096, 1), 0);
+  const letGo = image.hold();
+  const order: string[] = [];
+  const did = (what: string) => () => void order.push(what);
+  const changes = [
+    write(image, noise(4096, 2), 0).then(did('write')),
+    image.zero(0, 4096).then(did('zero')),
+    image.trim(0, 4096).then(did('trim')),
+  ];
+  const told: number[] = [];
+  t.teardown(image.onWrite((offset) => void told.push(offset)));
+  const settled = image.settle().then(() => t.is(told.length, 3));
+  const back = Buffer.alloc(4096);
+  await image.read(back, 0, back.length, 0);
+  t.true(back.equals(noise(4096, 1)));
+  t.deepEqual(order, []);
+  letGo();
+  letGo();
+  await Promise.all([...changes, settled]);
+  t.deepEqual(order, ['write', 'zero', 'trim']);
+  // nobody is held any more: it is done at once
+  t.is(image.write(noise(4096, 3), 0, 4096, 0), undefined);
+});
+
 test('zeroes onto a hole keep it, zeroes over data are written, and only blocks with data are allocated', async (t) => {
   const image = await open(t, 4 * mib);
   await write(image, Buffer.alloc(mib), 0);

@@ -3,12 +3,12 @@
  * what is dirty while clients write, then the final one without them. Connecting, handing over and trying again are
  * `mirror.ts`'s.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { DirtyMap } from '../../disk/dirty-map.ts';
 import { Copier } from './copier.ts';
 import type { Destination } from './destination.ts';
 import { afterPass, type PauseBounds, type RateLimit, SpeedWindow, stuckPasses } from './pace.ts';
 import type { MirroredImage } from './source.ts';
+import { Throttle } from './throttle.ts';
 
 /** What is known of a disk on its way; it outlives an attempt where the next one may go on with it. */
 export interface Transfer {
@@ -45,20 +45,20 @@ export interface AttemptOptions {
   onPass(pass: { pass: number; dirtyBytes: number; verdict: string; seconds: number }): void;
 }
 
-/** How long clients are held back, and let go, in turn, ms, where they write faster than the link carries. */
-const heldMs = 50;
-
 /** See the file's head. */
 export class Attempt {
   readonly #options: AttemptOptions;
   readonly #copier: Copier;
+  readonly #throttle: Throttle;
   readonly speed = new SpeedWindow(performance.now());
 
   constructor(options: AttemptOptions) {
     this.#options = options;
     const { image, links, transfer, limit, signal } = options;
+    this.#throttle = new Throttle(image);
     const sent = (bytes: number): void => {
       transfer.sentBytes += bytes;
+      this.#throttle.sent(bytes);
       this.speed.add(bytes, performance.now());
     };
     const hashes = options.verify && links.every(({ hello }) => hello.peer !== undefined);
@@ -72,19 +72,31 @@ export class Attempt {
     return this.#copier.totals;
   }
 
+  /** A client has made so many bytes dirty that were clean. */
+  changed(bytes: number): void {
+    this.#throttle.changed(bytes);
+  }
+
   /** Passes until the final one would be short enough. */
   async converge(): Promise<void> {
+    try {
+      await this.#passes();
+    } finally {
+      this.#throttle.release();
+    }
+  }
+
+  async #passes(): Promise<void> {
     const { transfer, pause } = this.#options;
     const { dirty } = transfer;
     let stuck = 0;
     let leastBytes = dirty.dirtyBytes;
-    let holding = 0;
     let bytesPerSecond = 0;
-    for (;;) {
+    for (let passes = 1, holds = 0; ; passes += 1) {
       const startMs = performance.now();
       const sentBefore = transfer.sentBytes;
       if (transfer.front < dirty.sizeBytes) await this.#copyAll();
-      else await this.#held(holding, () => this.#sweepChanged());
+      else await this.#sweepChanged();
       await this.#copier.flush();
       await this.#copier.verify();
       const now = performance.now();
@@ -94,11 +106,13 @@ export class Attempt {
       const passBytes = transfer.sentBytes - sentBefore;
       // what the pass took with all that belongs to it: the final one has the same to do
       if (passBytes > 0) bytesPerSecond = (passBytes * 1000) / (now - startMs);
-      const verdict = afterPass({ dirtyBytes, bytesPerSecond, stuckPasses: stuck }, pause);
+      const verdict = afterPass({ dirtyBytes, bytesPerSecond, stuckPasses: stuck, passes, holds }, pause);
       this.#options.onPass({ pass: transfer.pass, dirtyBytes, verdict, seconds: (now - startMs) / 1000 });
       if (verdict === 'final') return;
       transfer.pass += 1;
-      holding = verdict === 'hold' ? holding + 1 : 0;
+      if (verdict !== 'hold') continue;
+      holds += 1;
+      this.#throttle.tighten();
     }
   }
 
@@ -113,54 +127,29 @@ export class Attempt {
   }
 
   /**
-   * The first copy. Where clients change more behind it than `changedBytes`, that is sent first, and the
-   * limit does not count it: or a disk that changes fast would never be copied to its end (nbd-migration D.4, L19).
+   * The first copy. Where clients change more behind it than `changedBytes`, that is sent first, and the limit does not
+   * count it: or a disk that changes fast would never be copied to its end (nbd-migration D.4, L19). Where that is not
+   * enough they are held back, under a limit only until most is sent: it is not the link that is slow then.
    */
   async #copyAll(): Promise<void> {
-    const { transfer, changedBytes: most } = this.#options;
-    const { dirty } = transfer;
-    const { sizeBytes } = dirty;
-    const changedBytes = (): number => dirty.dirtyBytes - (sizeBytes - transfer.front);
+    const { transfer, changedBytes: most, limit } = this.#options;
+    const { sizeBytes } = transfer.dirty;
+    const changedBytes = (): number => transfer.dirty.dirtyBytes - (sizeBytes - transfer.front);
     const isTooMuch = (at: number): boolean => {
       transfer.front = at;
       return changedBytes() > most;
     };
     while (transfer.front < sizeBytes) {
       transfer.front = await this.#copier.sweep(transfer.front, sizeBytes, true, isTooMuch);
-      while (transfer.front < sizeBytes && changedBytes() > most / 2)
+      for (let sweeps = 0; transfer.front < sizeBytes && changedBytes() > most / 2; sweeps += 1) {
+        if (sweeps > 0) this.#throttle.tighten();
         await this.#copier.sweep(0, transfer.front, false);
+      }
+      if (limit.bytesPerSecond !== undefined) this.#throttle.release();
     }
   }
 
   async #sweepChanged(): Promise<void> {
     await this.#copier.sweep(0, this.#options.transfer.dirty.sizeBytes, false);
-  }
-
-  /** Holds the clients' writes back while `work` goes on, by turns; the more often it was needed the longer. */
-  async #held(times: number, work: () => Promise<void>): Promise<void> {
-    if (times === 0) return await work();
-    const { image, signal } = this.#options;
-    const done = new AbortController();
-    const holdMs = heldMs * times;
-    const turns = async (): Promise<void> => {
-      while (!done.signal.aborted && !signal.aborted) {
-        const lease = await image.hold();
-        try {
-          await delay(holdMs, undefined, { signal: done.signal });
-        } catch {
-          // the pass has ended
-        } finally {
-          lease.release();
-        }
-        await delay(heldMs, undefined, { signal: done.signal }).catch(() => undefined);
-      }
-    };
-    const holding = turns();
-    try {
-      await work();
-    } finally {
-      done.abort();
-      await holding;
-    }
   }
 }

@@ -92,21 +92,32 @@ export interface PassEnd {
   bytesPerSecond: number;
   /** Passes in a row, with this one, that did not bring the dirty bytes a quarter below the least there was. */
   stuckPasses: number;
+  /** Of this attempt, with this one. */
+  passes: number;
+  /** That ended with `hold`, before this one. */
+  holds: number;
 }
 
 /** Bounds on the time that clients are shut out. */
 export interface PauseBounds {
   /** What the final pass may take, as estimated before it begins, ms. */
   pauseMs: number;
-  /** What it may take when the clients write faster than the link carries, ms; never exceeded by estimate. */
+  /**
+   * What it may take when the clients write faster than the link carries, ms. Only where the link needs longer than
+   * that for what the clients have in flight is it exceeded.
+   */
   mostPauseMs: number;
 }
 
 /** `final`: shut the clients out. `again`: one more pass. `hold`: one more, with the clients' writes held back. */
 export type Verdict = 'final' | 'again' | 'hold';
 
-/** How often passes may fail to gain before the clients are held back. */
+/** How many passes may fail to gain, one after the other, and how many there may be, before the clients are held back. */
 export const patientPasses = 3;
+export const mostFreePasses = 30;
+
+/** How many passes there may be with the clients held back: halved each time, they leave nothing of any disk. */
+export const mostHolds = 8;
 
 /** How long the final pass would take, milliseconds. */
 export function finalPassMs({
@@ -120,12 +131,14 @@ export function finalPassMs({
 /**
  * What follows a pass. Passes get shorter as long as the link carries more than the clients write; where they do not,
  * the bound is doubled for every pass that gains nothing, up to `mostPauseMs`, and then the clients' writes are held back,
- * so that it always ends.
+ * more for each pass (`throttle.ts`). After `mostFreePasses` and `mostHolds` it is final in any case: what is left then is
+ * what the clients had in flight.
  */
 export function afterPass(end: PassEnd, { pauseMs, mostPauseMs }: PauseBounds): Verdict {
-  const boundMs = Math.max(pauseMs, Math.min(mostPauseMs, pauseMs * 2 ** end.stuckPasses));
-  if (finalPassMs(end) <= boundMs) return 'final';
-  return end.stuckPasses < patientPasses ? 'again' : 'hold';
+  const { stuckPasses: stuck, passes, holds } = end;
+  const boundMs = Math.max(pauseMs, Math.min(mostPauseMs, pauseMs * 2 ** stuck));
+  if (finalPassMs(end) <= boundMs || holds >= mostHolds) return 'final';
+  return holds > 0 || stuck >= patientPasses || passes >= mostFreePasses ? 'hold' : 'again';
 }
 
 /**

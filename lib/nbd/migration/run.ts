@@ -74,7 +74,8 @@ export class MigrationRun {
     const { sizeBytes } = transfer.dirty;
     // a disk that has grown is found out before the hand-over
     this.#forget = this.#image.onWrite((offset, length) => {
-      if (offset < sizeBytes) transfer.dirty.mark(offset, Math.min(length, sizeBytes - offset));
+      if (offset >= sizeBytes) return;
+      this.attempt?.changed(transfer.dirty.mark(offset, Math.min(length, sizeBytes - offset)));
     });
     this.transfer = transfer;
     return transfer;

@@ -10,8 +10,8 @@ export interface MirroredImage {
   extents(offset: number, length: number, most: number): Promise<Extent[]>;
   /** Hears of every change, before it is acknowledged; returns what ends that. */
   onWrite(listener: (offset: number, length: number) => void): () => void;
-  /** Keeps every writer waiting, readers not, until the lease is released. */
-  hold(): Promise<{ release(): void }>;
+  /** Keeps writers waiting that come from now on, readers not; returns what ends that. */
+  hold(): () => void;
 }
 
 /** The way in for the clients of that disk. */

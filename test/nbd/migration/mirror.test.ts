@@ -429,24 +429,50 @@ test('F.21: several requests are in flight', async (t) => {
   t.true(to.image.equals(source.bytes));
 });
 
-// Skipped: once in three runs of all tests on a busy machine it did not end within two minutes, and why is not known
-// yet. That passes converge for any load and link is held by the properties in pace.test.ts.
-test.skip('clients that write faster than the link carries are held back, and the migration ends', async (t) => {
+test('clients that write faster than the link carries are held back, and the migration ends', async (t) => {
+  const source = await testSource(t, size);
+  const writes: Array<Promise<void>> = [];
+  source.door.gone = () => Promise.all(writes).then(() => undefined);
+  const verdicts = (): unknown[] =>
+    source.mirror.happenings
+      .since(0)
+      .filter(({ event }) => event === 'pass')
+      .map(({ facts }) => facts.verdict);
+  const to = await FakeDestination.start(t, size, {
+    async reply(peer, { type, cookie }) {
+      // whatever a pass has sent, much has been written behind it when it ends, unless the writer is held back
+      if (type === types.flush && source.door.isOpen) {
+        const written = source.write(0, Buffer.alloc(mib, writes.length));
+        writes.push(written);
+        const mayBeHeld = verdicts().includes('hold');
+        await (mayBeHeld ? Promise.race([written, new Promise((end) => setTimeout(end, 30))]) : written);
+      }
+      peer.write(reply(cookie));
+    },
+  });
+  await source.mirror.start(mirrorTo(to, { pause: { pauseMs: 0, mostPauseMs: 0 } }));
+  await source.mirror.gone;
+  // half of it may be changed during the first pass held back, and more than a quarter was
+  t.deepEqual(verdicts(), ['again', 'again', 'again', 'hold', 'hold', 'final']);
+  t.true(to.image.equals(source.bytes));
+});
+
+test('L19: clients that outrun the link already during the first copy are held back, and it comes to its end', async (t) => {
   const source = await testSource(t, size);
   const writes: Array<Promise<void>> = [];
   source.door.gone = () => Promise.all(writes).then(() => undefined);
   const to = await FakeDestination.start(t, size, {
-    async reply(peer, { type, cookie }) {
-      const written = (): Promise<void> => source.write(0, Buffer.alloc(mib, writes.length));
-      // whatever a pass has sent, much has been written behind it when it ends, unless the writer is held back
-      if (type === types.flush && source.door.isOpen) writes.push(written());
-      await Promise.race([writes.at(-1), new Promise((resolve) => setTimeout(resolve, 30))]);
+    async reply(peer, { offset, cookie }) {
+      // for every request that is sent more is changed behind the copy
+      if (source.door.isOpen && offset < 2 * mib) {
+        const written = source.write(0, Buffer.alloc(2 * mib, writes.length));
+        writes.push(written);
+        await Promise.race([written, new Promise((end) => setTimeout(end, 10))]);
+      }
       peer.write(reply(cookie));
     },
   });
-  await source.mirror.start(mirrorTo(to, { pause: { pauseMs: 1, mostPauseMs: 1 } }));
+  await source.mirror.start(mirrorTo(to, { changedBytes: mib, pause: { pauseMs: 0, mostPauseMs: 0 } }));
   await source.mirror.gone;
-  const passes = source.mirror.happenings.since(0).filter(({ event }) => event === 'pass');
-  t.true(passes.some(({ facts }) => facts.verdict === 'hold'));
   t.true(to.image.equals(source.bytes));
 });
