@@ -11,11 +11,12 @@ const KiB = 1024;
 const MiB = 1024 * KiB;
 
 export const usage =
-  'bench live [--quick] [--runs N] [--mib N] [--against NAME,...] [--disk DIR] [--json FILE]';
+  'bench live [--quick] [--only WHAT,...] [--runs N] [--mib N] [--against NAME,...] [--disk DIR] [--json FILE]';
 
 const rateColumns: Columns = {
   rate: { heading: 'MB/s', decimals: 0 },
   cpu: { heading: 'CPU s/GB', decimals: 2 },
+  client: { heading: "bench's own CPU s/GB", decimals: 2 },
 };
 const latencyColumns: Columns = {
   p50: { heading: 'p50 µs', decimals: 1 },
@@ -24,7 +25,9 @@ const latencyColumns: Columns = {
 const attachColumns: Columns = { attach: { heading: 'attached, with metadata, ms', decimals: 2 } };
 
 const toPeer = (columns: Columns): Ratio[] =>
-  Object.keys(columns).map((column) => ({ column, to: 'lttng-relayd' }));
+  Object.keys(columns)
+    .filter((column) => column !== 'client')
+    .map((column) => ({ column, to: 'lttng-relayd' }));
 
 interface Plan {
   targets: readonly Target[];
@@ -33,6 +36,8 @@ interface Plan {
   disk: string;
   json: string;
   quick: boolean;
+  /** What is measured; undefined: everything. */
+  only: ReadonlySet<string> | undefined;
 }
 
 function plan(argv: string[]): Plan {
@@ -40,6 +45,7 @@ function plan(argv: string[]): Plan {
     args: argv,
     options: {
       quick: { type: 'boolean', default: false },
+      only: { type: 'string' },
       runs: { type: 'string' },
       mib: { type: 'string' },
       against: { type: 'string' },
@@ -47,7 +53,7 @@ function plan(argv: string[]): Plan {
       json: { type: 'string', default: compiled('bench/live.json') },
     },
   });
-  const { quick, disk, json } = values;
+  const { quick, only, disk, json } = values;
   const relays = targets.filter(({ storesIndexes }) => storesIndexes);
   return {
     targets: chosenTargets(values.against, relays),
@@ -56,6 +62,7 @@ function plan(argv: string[]): Plan {
     disk,
     json,
     quick,
+    only: only === undefined ? undefined : new Set(only.split(',')),
   };
 }
 
@@ -63,10 +70,11 @@ type Order = Pick<WatchOrder, 'what' | 'packetSizeBytes' | 'packets' | 'viewers'
 
 /** Runs the bench with `argv` (see `usage`); rejects with what went wrong where. */
 export async function liveBench(argv: string[]): Promise<void> {
-  const { targets: chosen, runs, runBytes, disk, json, quick } = plan(argv);
+  const { targets: chosen, runs, runBytes, disk, json, quick, only } = plan(argv);
   const rounds = new Rounds(runs);
   rounds.introduce();
   const measure = async (name: string, columns: Columns, order: Order, who = chosen): Promise<void> => {
+    if (only?.has(order.what) === false) return;
     const samples = await rounds.run(
       name,
       who,
@@ -94,7 +102,7 @@ export async function liveBench(argv: string[]): Promise<void> {
       ours,
     );
   }
-  await idleViewers(rounds, ours, disk, Math.floor(runBytes / 4 / KiB));
+  if (only?.has('idle') !== false) await idleViewers(rounds, ours, disk, Math.floor(runBytes / 4 / KiB));
   rounds.save(json);
 }
 

@@ -57,10 +57,25 @@ function send({ producer, stream }: Stage, from: number, packets: number): void 
   while (producer.isPending(stream, from + packets - 1));
 }
 
-function rates(order: WatchOrder, bytes: number, begin: number, cpu: number): WatchResult {
+/** What is measured from now on, until `rates`. */
+interface Begin {
+  at: number;
+  relayCpu: number;
+  ownCpu: number;
+}
+
+const begin = ({ pid }: WatchOrder): Begin => ({
+  at: now(),
+  relayCpu: cpuSeconds(pid),
+  ownCpu: cpuSeconds(process.pid),
+});
+
+function rates(order: WatchOrder, bytes: number, from: Begin): WatchResult {
+  const to = begin(order);
   return {
-    rate: bytes / 1e6 / (now() - begin),
-    cpu: (cpuSeconds(order.pid) - cpu) / (bytes / 1e9),
+    rate: bytes / 1e6 / (to.at - from.at),
+    cpu: (to.relayCpu - from.relayCpu) / (bytes / 1e9),
+    client: (to.ownCpu - from.ownCpu) / (bytes / 1e9),
   };
 }
 
@@ -69,19 +84,17 @@ const warmUpShare = 1 / 8;
 
 function readAll(order: WatchOrder, viewer: BlockingViewer): WatchResult {
   const warmUp = Math.floor(order.packets * warmUpShare);
-  let begin = now();
-  let cpu = cpuSeconds(order.pid);
+  let from = begin(order);
   let bytes = 0;
   for (let n = 0; n < order.packets; n += 1) {
     if (n === warmUp) {
-      begin = now();
-      cpu = cpuSeconds(order.pid);
+      from = begin(order);
       bytes = 0;
     }
     while (!viewer.next());
     bytes += viewer.read();
   }
-  return rates(order, bytes, begin, cpu);
+  return rates(order, bytes, from);
 }
 
 function stopped(order: WatchOrder): WatchResult {
@@ -125,10 +138,10 @@ function latency(order: WatchOrder): WatchResult {
   const samples: number[] = [];
   for (let seqNum = 0; seqNum < order.packets; seqNum += 1) {
     producer.sendPacket(stream, seqNum);
-    const begin = now();
+    const at = now();
     producer.sendIndex();
     while (!viewer.next());
-    if (seqNum >= warmUp) samples.push(now() - begin);
+    if (seqNum >= warmUp) samples.push(now() - at);
     viewer.read();
   }
   const sorted = Float64Array.from(samples);
@@ -139,10 +152,10 @@ function attach(order: WatchOrder): WatchResult {
   const { metadata, stream, producer } = stage(order);
   send({ metadata, stream, producer }, 0, 1);
   const samples = Float64Array.from({ length: order.viewers }, () => {
-    const begin = now();
+    const at = now();
     const viewer = new BlockingViewer(order.live, stream, 1);
     if (viewer.metadata(metadata) === 0) throw new Error('no metadata');
-    const seconds = now() - begin;
+    const seconds = now() - at;
     viewer.close();
     // lttng-relayd lets nobody attach before it has noticed
     const until = now() + 0.02;
@@ -157,14 +170,12 @@ async function crowd(order: WatchOrder): Promise<WatchResult> {
   send(on, 0, order.packets);
   const viewers: CrowdViewer[] = [];
   for (let n = 0; n < order.viewers; n += 1) viewers.push(await CrowdViewer.open(order.live, 1));
-  const begin = now();
-  const cpu = cpuSeconds(order.pid);
+  const from = begin(order);
   const bytes = await Promise.all(viewers.map((viewer) => viewer.read(on.stream, order.packets)));
   return rates(
     order,
     bytes.reduce((sum, each) => sum + each, 0),
-    begin,
-    cpu,
+    from,
   );
 }
 
@@ -175,11 +186,10 @@ async function idle(order: WatchOrder): Promise<WatchResult> {
   const sendUpTo = producer.prepare();
   const warmUp = Math.floor(order.packets * warmUpShare);
   await sendUpTo(warmUp);
-  const begin = now();
-  const cpu = cpuSeconds(order.pid);
+  const from = begin(order);
   await sendUpTo(order.packets);
   await producer.stored();
-  return rates(order, (order.packets - warmUp) * order.packetSizeBytes, begin, cpu);
+  return rates(order, (order.packets - warmUp) * order.packetSizeBytes, from);
 }
 
 const deeds = { stopped, running, produce, latency, attach, crowd, idle };
