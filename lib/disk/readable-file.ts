@@ -24,6 +24,8 @@ export class ReadableFile implements Pooled {
   #reads = 0;
   #vanished = false;
   #resting = false;
+  /** Whether the system tells what is in the page cache. */
+  #tellsCached = true;
 
   /** `pathNow`: where the file is after renames above it. */
   constructor(pathNow: () => string, { pool, pace }: Pick<DiskEnvironment, 'pool' | 'pace'>) {
@@ -88,9 +90,18 @@ export class ReadableFile implements Pooled {
     });
   }
 
+  /**
+   * Fills `bytes[start, start + length)` likewise if that takes no waiting and no opening. False: it would, or it
+   * cannot be read, which `read` will tell.
+   */
+  readAhead(bytes: Buffer, start: number, length: number, position: number): boolean {
+    return this.#fd !== none && this.#readNow(bytes, start, length, position) >= length;
+  }
+
   /** What can be read without waiting; where the system cannot tell what that is, the disk's pace does. */
   #readNow(bytes: Buffer, start: number, length: number, position: number): number {
-    const cached = readCached(this.#fd, bytes, start, length, position);
+    const cached = this.#tellsCached ? readCached(this.#fd, bytes, start, length, position) : undefined;
+    this.#tellsCached = cached !== undefined;
     if (cached !== undefined || !this.#pace.quick) return cached ?? 0;
     const startedMs = this.#pace.now();
     try {

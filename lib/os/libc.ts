@@ -13,6 +13,8 @@ export interface Libc {
   setsockopt(fd: number, level: number, option: number, value: Uint8Array): number;
   /** Bytes of the file as far as they lie in memory already (RWF_NOWAIT), or the negative error number. */
   readCached(fd: number, bytes: Buffer, start: number, length: number, offset: number): number;
+  /** Bytes that the socket took without waiting, or the negative error number. */
+  sendNow(fd: number, bytes: Buffer, start: number, length: number): number;
   /** Offset found, or the negative error number. The position it moves is used by nobody. */
   lseek(fd: number, offset: number, whence: number): number;
   /** Likewise on a pool thread; resolves when what it needed of the disk is in memory. */
@@ -29,6 +31,7 @@ const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
+const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const RWF_NOWAIT = 8;
 const POSIX_FADV_WILLNEED = 3;
@@ -62,6 +65,7 @@ function load(): LibcOutcome {
     const send = library.func(
       'long sendto(int fd, void *bytes, size_t length, int flags, void *address, uint32_t addressLength)',
     ) as Call;
+    const sendBytes = library.func('long send(int fd, uintptr_t bytes, size_t length, int flags)') as Call;
     const preadv2 = library.func(
       'long preadv2(int fd, void *ranges, int count, int64_t offset, int flags)',
     ) as Call;
@@ -93,6 +97,11 @@ function load(): LibcOutcome {
           range[1] = BigInt(length);
           const got = preadv2(fd, range, 1, offset, RWF_NOWAIT);
           return got < 0 ? -koffi.errno() : got;
+        },
+        sendNow(fd, bytes, start, length) {
+          const from = Number(addressOf(bytes)) + bytes.byteOffset + start;
+          const sent = sendBytes(fd, from, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+          return sent < 0 ? -koffi.errno() : sent;
         },
         lseek(fd, offset, whence) {
           const found = seek(fd, offset, whence);

@@ -11,9 +11,10 @@ import { compose, type Outcome, type Pipe } from '../../stage/compose.ts';
 import { stageError } from '../../stage/stage.ts';
 import { tell } from '../../telemetry.ts';
 import {
-  encodeViewerReply,
+  unknownCommand,
   type ViewerCommand,
   type ViewerCommandName,
+  viewerReplyLayout,
   viewerRequestLayout,
 } from '../../wire/live/index.ts';
 import { type RequestBatch, type RequestPart, requestStage } from '../requests.ts';
@@ -30,8 +31,6 @@ import type { Viewers } from './viewers.ts';
 
 /** How long a refused viewer may take to fetch its refusal. */
 const lingerMs = 1000;
-/** What lttng-relayd answers to a number that is no command, before it closes. */
-const unknownCommand = Buffer.from([0, 0, 0, relayRet.unknown]);
 
 type AnyAnswer = Answer<ViewerCommandName>;
 
@@ -110,10 +109,18 @@ export class ViewerConnection implements ViewerContext {
       objectMode: true,
       highWaterMark: 1,
       write: (batch: RequestBatch<ViewerHeader>, _encoding, callback) => {
-        this.#serve(batch).then(
-          () => callback(),
-          (error: unknown) => callback(stageError('viewer', error)),
-        );
+        const served = (error?: unknown) => {
+          batch.slab.release();
+          if (error === undefined && this.#deaf) this.#hangUp();
+          callback(error === undefined ? null : stageError('viewer', error));
+        };
+        try {
+          const later = this.#serve(batch.requests);
+          if (later === undefined) served();
+          else later.then(() => served(), served);
+        } catch (error) {
+          served(error);
+        }
       },
       final: (callback) => {
         this.#socket.end();
@@ -127,37 +134,36 @@ export class ViewerConnection implements ViewerContext {
     });
   }
 
-  async #serve({ slab, requests }: RequestBatch<ViewerHeader>): Promise<void> {
-    try {
-      for (const request of requests) {
-        if (this.#deaf || this.#gone) break;
-        await this.#request(request);
-      }
-      const behind = this.#replies.flush();
-      if (behind !== undefined) await behind;
-    } finally {
-      slab.release();
+  /** Answers requests, in this tick as far as nothing has to be waited for; the rest is promised. */
+  #serve(requests: readonly RequestPart<ViewerHeader>[]): Promise<void> | undefined {
+    for (const [at, request] of requests.entries()) {
+      if (this.#deaf || this.#gone) break;
+      const later = this.#request(request);
+      if (later !== undefined) return later.then(() => this.#serve(requests.slice(at + 1)));
     }
-    if (this.#deaf) this.#hangUp();
+    return this.#replies.flush();
   }
 
-  async #request(part: RequestPart<ViewerHeader>): Promise<void> {
-    const { header, bytes, start, end } = part;
+  /** Promised if the answer has to wait. */
+  #request({ header, bytes, start, end }: RequestPart<ViewerHeader>): Promise<void> | undefined {
     const { command, code } = header;
+    const refused = (error: unknown): void => {
+      if (!(error instanceof MillraceError)) throw error;
+      this.#refused(error, command?.name ?? `${code}`);
+    };
     try {
       if (!this.#mayAsk(command)) {
-        this.#refused(new MillraceError('MR_ERR_RELAY_COMMAND', { command: code }), `${code}`);
-        this.#replies.add(unknownCommand);
-        return;
+        this.#replies.add(unknownCommand, { code: relayRet.unknown });
+        throw new MillraceError('MR_ERR_RELAY_COMMAND', { command: code });
       }
       const { name } = command;
       if (command.needs === 'connect' && !this.isConnected)
         throw new MillraceError('MR_ERR_RELAY_STATE', { command: name, expected: 'CONNECT before it' });
       const request = viewerRequestLayout(name, this.minor).decode(bytes, start, end);
-      await this.#answer(name, request);
+      return this.#answer(name, request)?.catch(refused);
     } catch (error) {
-      if (!(error instanceof MillraceError)) throw error;
-      this.#refused(error, command?.name ?? `${code}`);
+      refused(error);
+      return undefined;
     }
   }
 
@@ -166,31 +172,38 @@ export class ViewerConnection implements ViewerContext {
     return command !== undefined && (command.since !== 'millrace' || this.isMillrace);
   }
 
-  async #answer(name: ViewerCommandName, request: object): Promise<void> {
+  #answer(name: ViewerCommandName, request: object): Promise<void> | undefined {
     const handler = viewerHandlers[name] as ViewerHandler<ViewerCommandName>;
-    for (;;) {
-      const handled = handler.handle(this, request as never);
-      const answer: AnyAnswer = handled instanceof Promise ? await handled : handled;
-      if (this.#gone) return;
-      const { topic, idle = false } = answer;
-      const holdMs = topic !== undefined && idle ? this.#pace.delayMs(topic) : 0;
-      if (topic !== undefined && holdMs > 0) {
-        // what was asked before it is answered now
-        const behind = this.#replies.flush();
-        if (behind !== undefined) await behind;
-        if (!this.#gone) await this.#pace.wait(topic);
-        if (this.#gone) return;
-        continue;
-      }
-      if (topic !== undefined) this.#pace.answered(topic, idle);
-      const reply = encodeViewerReply(name, this.minor, answer.reply as never);
-      if (answer.payload === undefined) this.#replies.add(reply);
-      else {
-        this.totals.bytes += answer.payload.bytes;
-        await this.#replies.send(reply, answer.payload);
-      }
-      return;
+    const handled = handler.handle(this, request as never);
+    return handled instanceof Promise
+      ? handled.then((answer) => this.#give(name, request, answer))
+      : this.#give(name, request, handled);
+  }
+
+  /** Gives an answer now, or what is the answer later if this one brings no news. */
+  #give(name: ViewerCommandName, request: object, answer: AnyAnswer): Promise<void> | undefined {
+    if (this.#gone) return undefined;
+    const { reply, payload, ahead, topic, idle = false } = answer;
+    if (topic !== undefined) {
+      if (idle && this.#pace.delayMs(topic) > 0) return this.#askAgain(name, request, topic);
+      this.#pace.answered(topic, idle);
     }
+    const layout = viewerReplyLayout(name, this.minor);
+    let later: Promise<void> | undefined;
+    if (payload === undefined) this.#replies.add(layout, reply as never);
+    else {
+      this.totals.bytes += payload.bytes;
+      later = this.#replies.send(layout, reply as never, payload);
+    }
+    if (ahead !== undefined) this.#replies.expect(ahead);
+    return later;
+  }
+
+  /** When there is news, or the time is over. What was asked before it is answered now. */
+  async #askAgain(name: ViewerCommandName, request: object, topic: Topic): Promise<void> {
+    await this.#replies.flush();
+    if (!this.#gone) await this.#pace.wait(topic);
+    if (!this.#gone) await this.#answer(name, request);
   }
 
   #refused(error: MillraceError, command: string): void {

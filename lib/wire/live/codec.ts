@@ -39,15 +39,6 @@ export function encodeViewerRequest<C extends ViewerCommandName>(
   return bytes;
 }
 
-/** The bytes of a reply, or of its head, in memory of their own. Throws as `Struct.encodeInto`. */
-export function encodeViewerReply<C extends ViewerCommandName>(
-  command: C,
-  minor: number,
-  reply: ViewerReplyOf<C>,
-): Buffer {
-  return viewerReplyLayout(command, minor).encode(reply);
-}
-
 /**
  * How long the reply at `start` is, as far as `bytes[start, end)` tells: it is all there once that is not more than
  * `end - start`. Of a reply that bytes follow, the head alone: its `lengthBytes` says how many. Throws

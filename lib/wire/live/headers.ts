@@ -14,3 +14,6 @@ export const viewerFlags = {
   /** An attached session has streams that were not shown yet. */
   newStream: 2,
 } as const;
+
+/** What relays answer to a number that is no command, before they close. */
+export const unknownCommand = struct('unknownCommand', [['code', u32, 'relayRet']]);

@@ -1,6 +1,5 @@
 /** The room's door: the live protocol between a viewer and a relay. */
 export {
-  encodeViewerReply,
   encodeViewerRequest,
   viewerReplyBytes,
   viewerReplyLayout,
@@ -15,7 +14,7 @@ export {
   viewerCommands,
 } from './commands.ts';
 export { dumpViewerReply, dumpViewerRequest } from './dump.ts';
-export { viewerFlags, viewerHeader } from './headers.ts';
+export { unknownCommand, viewerFlags, viewerHeader } from './headers.ts';
 export { indexStatus, metadataStatus, packetStatus, seekStatus } from './packets.ts';
 export { connectionTypes, createStatus, detachStatus, millrace, viewerTraceFormats } from './session.ts';
 export { attachStatus, newStreamsStatus, seeks } from './streams.ts';

@@ -136,6 +136,36 @@ test('GET_PACKET: parts of a packet, nothing, and never anything behind what is 
   t.deepEqual(await part(BigInt(both.length), 1), refused);
 });
 
+test('whatever was read ahead, a viewer gets the bytes that it asks for: other streams, other places, other lengths', async (t) => {
+  const scene = await LiveScene.open(t, { channels: ['c_0', 'c_1'] });
+  const [one, two] = scene.channels as [bigint, bigint];
+  await scene.send(12, one, 700_000);
+  await scene.send(12, two, 90_000);
+  const { viewer } = await scene.viewer();
+  // the files are open from the first packets on
+  for (const stream of [one, two]) t.true((await viewer.next(stream))?.equals(packet(stream, 0)));
+  function packet(stream: bigint, n: number): Buffer {
+    return scene.packetsOf(stream)[n] as Buffer;
+  }
+  for (let n = 1; n < 12; n += 1) {
+    const [of1, of2] = [await viewer.index(one), await viewer.index(two)];
+    const whole = packet(one, n);
+    const part = async (start: number, bytes: number) => {
+      const got = await viewer.packet(one, of1.offset + BigInt(start), bytes);
+      t.true(
+        got.bytes.equals(whole.subarray(start, start + bytes)),
+        `packet ${n}, ${bytes} bytes at ${start}`,
+      );
+    };
+    await part(0, 1 + n * 20_000);
+    t.true((await viewer.packet(two, of2.offset, of2.packetBytes)).bytes.equals(packet(two, n)));
+    await part(262_144, 262_144);
+    await part(524_288, 1000);
+    await part(525_288, whole.length - 525_288);
+    if (n % 3 === 0) await part(0, whole.length);
+  }
+});
+
 test('a packet larger than what may wait for a viewer comes whole', async (t) => {
   const scene = await LiveScene.open(t);
   await scene.send(2, scene.stream, 3_000_000);

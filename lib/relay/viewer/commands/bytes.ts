@@ -1,18 +1,28 @@
 /** The two commands that bring bytes: of packets, and of metadata. And the private one that says where to go on. */
 import { metadataStatus, packetStatus, seekStatus } from '../../../wire/live/index.ts';
 import { isData } from '../viewed-stream.ts';
-import type { ViewerHandler } from './handler.ts';
+import { packetPayload, type ViewerHandler } from './handler.ts';
 
 /** Bytes of the file that the last index of the stream was about: a packet, or whatever part of the file is asked for. */
 export const getPacket: ViewerHandler<'getPacket'> = {
   handle(context, { streamId, offsetBytes, lengthBytes }) {
     const stream = context.streams.get(Number(streamId));
-    const file = stream !== undefined && isData(stream) ? stream.given?.file : undefined;
-    if (file === undefined || offsetBytes + BigInt(lengthBytes) > BigInt(file.committedBytes))
+    const given = stream !== undefined && isData(stream) ? stream.given : undefined;
+    // an offset beyond all files is no number, and not within the file
+    const position = Number(offsetBytes);
+    const end = position + lengthBytes;
+    if (given === undefined || end > given.file.committedBytes)
       return { reply: { status: packetStatus.error, lengthBytes: 0, flags: 0 } };
     const reply = { status: packetStatus.ok, lengthBytes, flags: 0 };
     if (lengthBytes === 0) return { reply };
-    return { reply, payload: { file: file.data, position: Number(offsetBytes), bytes: lengthBytes } };
+    const { data: file } = given.file;
+    const packet = packetPayload(given);
+    const left = packet.position + packet.bytes - end;
+    return {
+      reply,
+      payload: { file, position, bytes: lengthBytes },
+      ahead: left > 0 ? { file, position: end, bytes: left } : undefined,
+    };
   },
 };
 

@@ -1,4 +1,5 @@
 /** What a command's file exports: how a viewer's request is answered. */
+import type { StoredPacket } from '../../../disk/packet-cursor.ts';
 import type { ReadableFile } from '../../../disk/readable-file.ts';
 import type { ViewerCommandName, ViewerReplyOf, ViewerRequestOf } from '../../../wire/live/index.ts';
 import type { RelayState } from '../../state.ts';
@@ -31,13 +32,21 @@ export interface Payload {
   bytes: number;
 }
 
+/** A packet's bytes. */
+export function packetPayload({ record, file }: StoredPacket): Payload {
+  const { offsetBytes, packetSizeBits } = record;
+  return { file: file.data, position: Number(offsetBytes), bytes: Number(packetSizeBits) / 8 };
+}
+
 export interface Answer<N extends ViewerCommandName> {
   reply: ViewerReplyOf<N>;
-  payload?: Payload;
+  payload?: Payload | undefined;
+  /** What the viewer is likely to ask for next. */
+  ahead?: Payload | undefined;
   /** What was asked about. */
-  topic?: Topic;
+  topic?: Topic | undefined;
   /** The answer brings no news: it may be held back, and is made anew then. */
-  idle?: boolean;
+  idle?: boolean | undefined;
 }
 
 export interface ViewerHandler<N extends ViewerCommandName> {

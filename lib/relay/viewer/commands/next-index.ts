@@ -5,10 +5,9 @@
 import type { StoredPacket, Taken } from '../../../disk/packet-cursor.ts';
 import type { MillraceError } from '../../../errors.ts';
 import { tell } from '../../../telemetry.ts';
-import { indexStatus, type ViewerReplyOf, viewerFlags } from '../../../wire/live/index.ts';
-import type { Topic } from '../idle-pace.ts';
+import { indexStatus, viewerFlags } from '../../../wire/live/index.ts';
 import { isData, type ViewedData, type ViewedStream } from '../viewed-stream.ts';
-import type { ViewerContext, ViewerHandler } from './handler.ts';
+import { type Answer, packetPayload, type ViewerContext, type ViewerHandler } from './handler.ts';
 
 /** What is known of the next packet of a stream. */
 interface Next {
@@ -104,13 +103,8 @@ function flagsOf(context: ViewerContext, stream: ViewedStream): number {
   return flags;
 }
 
-type IndexReply = ViewerReplyOf<'getNextIndex'>;
-
-interface IndexAnswer {
-  reply: IndexReply;
-  topic?: Topic;
-  idle?: boolean;
-  packet?: StoredPacket;
+interface IndexAnswer extends Answer<'getNextIndex'> {
+  packet: StoredPacket | undefined;
 }
 
 function indexReply(context: ViewerContext, stream: ViewedStream | undefined, found: Next): IndexAnswer {
@@ -131,12 +125,7 @@ function indexReply(context: ViewerContext, stream: ViewedStream | undefined, fo
     status,
     flags,
   };
-  return {
-    reply,
-    ...(stream && { topic: stream.topic }),
-    ...(idle !== undefined && { idle }),
-    ...(packet && { packet }),
-  };
+  return { reply, topic: stream?.topic, idle, packet, ahead: packet && packetPayload(packet) };
 }
 
 function answer(context: ViewerContext, streamId: bigint): IndexAnswer | Promise<IndexAnswer> {
@@ -154,16 +143,26 @@ export const getNextIndex: ViewerHandler<'getNextIndex'> = {
 
 /** Only between millrace programs: whatever the index file has, and how many packets were missed. */
 export const getNextRecord: ViewerHandler<'getNextRecord'> = {
-  async handle(context, { streamId }) {
+  handle(context, { streamId }) {
+    // a stream that was read to its end is dropped with the answer
     const stream = context.streams.get(Number(streamId));
-    const { reply, packet, ...rest } = await answer(context, streamId);
-    const cursor = stream !== undefined && isData(stream) ? stream.cursor : undefined;
-    const more = {
-      streamInstanceId: packet?.record.streamInstanceId ?? unknownField,
-      packetSeqNum: packet?.record.packetSeqNum ?? unknownField,
-      position: BigInt(packet?.position ?? cursor?.position ?? 0),
-      lostPackets: BigInt(cursor?.lostPackets ?? 0),
-    };
-    return { ...rest, reply: { ...reply, ...more } };
+    const found = answer(context, streamId);
+    return found instanceof Promise
+      ? found.then((later) => recordAnswer(stream, later))
+      : recordAnswer(stream, found);
   },
 };
+
+function recordAnswer(
+  stream: ViewedStream | undefined,
+  { reply, packet, topic, idle, ahead }: IndexAnswer,
+): Answer<'getNextRecord'> {
+  const cursor = stream !== undefined && isData(stream) ? stream.cursor : undefined;
+  const more = {
+    streamInstanceId: packet?.record.streamInstanceId ?? unknownField,
+    packetSeqNum: packet?.record.packetSeqNum ?? unknownField,
+    position: BigInt(packet?.position ?? cursor?.position ?? 0),
+    lostPackets: BigInt(cursor?.lostPackets ?? 0),
+  };
+  return { reply: { ...reply, ...more }, topic, idle, ahead };
+}
