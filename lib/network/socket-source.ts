@@ -11,7 +11,8 @@
  *
  * A read that came back short means that the socket is drained: the source lets go of its slab in that moment,
  * and a later read goes behind its earlier batches in the same slab if they still travel, into another one if
- * not. So an idle connection never keeps a slab from the others, whoever is slow.
+ * not. So an idle connection never keeps a slab from the others, whoever is slow. Only where large requests come one
+ * by one (`expectsMore`) it stays ready for the next: such a read needs no copy, and mostly one call.
  *
  * Without a slab (pool or quota used up) reading stops until there is one. What a connection that was idle then
  * has already brought into the scratch buffer travels in a copy of exactly its size: at most one such batch a
@@ -36,6 +37,8 @@ export interface SocketSourceOptions {
   name: string;
   /** Read through 'data' events, as TLS must (node: no `onread` on accepted TLS sockets). */
   byEvents?: boolean;
+  /** Keep the slab after a read that would have filled the scratch buffer, as long as the pool may expect more. */
+  expectsMore?: boolean;
 }
 
 /**
@@ -68,6 +71,9 @@ export class SocketSource extends Readable {
   #expecting = false;
   /** The pool had nothing for the last read. */
   #dry = false;
+  readonly #expectsMore: boolean;
+  /** The last read would have filled the scratch buffer. */
+  #isLarge = false;
   /** Downstream takes more. */
   #wanted = false;
   #reading = false;
@@ -80,12 +86,13 @@ export class SocketSource extends Readable {
     this.#pool = options.pool;
     this.#scratch = options.scratch;
     this.#quota = options.quota;
+    this.#expectsMore = options.expectsMore ?? false;
     const lost = (cause: unknown): void => {
       const facts = { peer: options.name, why: why(cause) };
       this.destroy(new MillraceError('MR_ERR_NETWORK_LOST', facts, { cause }));
     };
     const target = {
-      buffer: () => this.#slab?.bytes.subarray(this.#fill) ?? this.#scratch,
+      buffer: () => this.#room(),
       read: (bytesRead: number, buffer: Buffer) => this.#take(bytesRead, buffer),
     };
     this.socket = readInto(socket, target, { byEvents: options.byEvents ?? false })
@@ -142,7 +149,7 @@ export class SocketSource extends Readable {
     const start = this.#fill;
     if (copied) buffer.copy(slab.bytes, start, 0, bytesRead);
     this.#fill += bytesRead;
-    this.#expecting = !this.#drained && this.#hasRoom() && this.#pool.expect();
+    this.#expecting = this.#mayFollow(bytesRead) && this.#hasRoom() && this.#pool.expect();
     if (this.#expecting) slab.retain();
     else {
       // the source's own hold goes with the batch
@@ -150,6 +157,20 @@ export class SocketSource extends Readable {
       this.#last = slab;
     }
     return { slab, start, end: this.#fill };
+  }
+
+  /** Where the next read goes; to the slab's begin again if all that was read into it is done with. */
+  #room(): Buffer {
+    if (this.#slab === undefined) return this.#scratch;
+    if (this.#slab.owners === 1) this.#fill = 0;
+    return this.#slab.bytes.subarray(this.#fill);
+  }
+
+  /** Whether more seems to wait, or is about to come. */
+  #mayFollow(bytesRead: number): boolean {
+    const wasLarge = this.#isLarge;
+    this.#isLarge = bytesRead >= this.#scratch.length;
+    return !this.#drained || (this.#expectsMore && (this.#isLarge || wasLarge));
   }
 
   /** Gets a slab for bytes that lie in the scratch buffer; false: there is none. */

@@ -45,44 +45,45 @@ function send(far: Socket, bytes: Buffer | string): Promise<void> {
 for (const byEvents of [false, true]) {
   const way = byEvents ? 'by events' : 'into slabs';
 
-  test(`${way}: bytes arrive whole and in order, whatever is released when`, async (t) => {
-    const { accepted, far } = await pair(t);
-    const options = memory(3, byEvents);
-    const source = open(t, accepted, options);
-    const sent = randomBytes(300_000);
-    const hash = createHash('sha256');
-    let bytes = 0;
-    const held: ByteBatch[] = [];
-    source.on('data', (batch: ByteBatch) => {
-      hash.update(bytesOf(batch));
-      bytes += batch.end - batch.start;
-      held.push(batch);
-      const late = randomInt(3);
-      if (late === 0) for (const each of held.splice(0)) releaseBatch(each);
-      else if (late === 1) setImmediate(() => held.splice(0).forEach(releaseBatch));
-      else {
-        source.pause();
-        setImmediate(() => {
-          held.splice(0).forEach(releaseBatch);
-          source.resume();
-        });
+  for (const expectsMore of [false, true])
+    test(`${way}: bytes arrive whole and in order, whatever is released when${expectsMore ? ', and more expected' : ''}`, async (t) => {
+      const { accepted, far } = await pair(t);
+      const options = { ...memory(3, byEvents), expectsMore };
+      const source = open(t, accepted, options);
+      const sent = randomBytes(300_000);
+      const hash = createHash('sha256');
+      let bytes = 0;
+      const held: ByteBatch[] = [];
+      source.on('data', (batch: ByteBatch) => {
+        hash.update(bytesOf(batch));
+        bytes += batch.end - batch.start;
+        held.push(batch);
+        const late = randomInt(3);
+        if (late === 0) for (const each of held.splice(0)) releaseBatch(each);
+        else if (late === 1) setImmediate(() => held.splice(0).forEach(releaseBatch));
+        else {
+          source.pause();
+          setImmediate(() => {
+            held.splice(0).forEach(releaseBatch);
+            source.resume();
+          });
+        }
+      });
+      const ended = once(source, 'end');
+      for (let at = 0; at < sent.length; ) {
+        const length = randomInt(1, 5000);
+        await send(far, sent.subarray(at, at + length));
+        at += length;
       }
+      far.end();
+      await ended;
+      t.is(bytes, sent.length);
+      t.is(hash.digest('hex'), createHash('sha256').update(sent).digest('hex'));
+      held.splice(0).forEach(releaseBatch);
+      await turns();
+      t.is(options.pool.inUse, 0);
+      t.is(options.pool.waiting, 0);
     });
-    const ended = once(source, 'end');
-    for (let at = 0; at < sent.length; ) {
-      const length = randomInt(1, 5000);
-      await send(far, sent.subarray(at, at + length));
-      at += length;
-    }
-    far.end();
-    await ended;
-    t.is(bytes, sent.length);
-    t.is(hash.digest('hex'), createHash('sha256').update(sent).digest('hex'));
-    held.splice(0).forEach(releaseBatch);
-    await turns();
-    t.is(options.pool.inUse, 0);
-    t.is(options.pool.waiting, 0);
-  });
 
   test(`${way}: the end of the peer is an end; the socket still writes`, async (t) => {
     const { accepted, far } = await pair(t);
@@ -322,6 +323,56 @@ for (const byEvents of [false, true]) {
     t.is(options.pool.waiting, 0);
   });
 }
+
+test('where more is expected a large request comes in one read, uncopied, into the same memory; a small one ends that', async (t) => {
+  const { accepted, far } = await pair(t);
+  const options = { ...memory(4, false), expectsMore: true };
+  const source = open(t, accepted, options);
+  const reads: Array<{ start: number; length: number }> = [];
+  source.on('data', (batch: ByteBatch) => {
+    reads.push({ start: batch.start, length: batch.end - batch.start });
+    releaseBatch(batch);
+  });
+  let bytes = 0;
+  const request = async (length: number): Promise<void> => {
+    bytes += length;
+    await send(far, Buffer.alloc(length));
+    await until(() => reads.reduce((sum, read) => sum + read.length, 0) === bytes);
+    await turns();
+  };
+  await request(500);
+  reads.splice(0);
+  bytes = 0;
+  for (let n = 0; n < 5; n += 1) await request(500);
+  t.deepEqual(
+    reads,
+    Array.from({ length: 5 }, () => ({ start: 0, length: 500 })),
+  );
+  t.is(options.pool.inUse, 1);
+  await request(20);
+  await request(20);
+  t.is(options.pool.inUse, 0);
+});
+
+test('half of the pool may be held by those who expect more and are silent; nobody else waits for it', async (t) => {
+  const options = { ...memory(4, false), expectsMore: true };
+  let bytes = 0;
+  const open1 = async (): Promise<Socket> => {
+    const { accepted, far } = await pair(t);
+    const source = open(t, accepted, { ...options, quota: options.pool.quota(2) });
+    source.on('data', (batch: ByteBatch) => {
+      bytes += batch.end - batch.start;
+      releaseBatch(batch);
+    });
+    return far;
+  };
+  for (let n = 1; n <= 6; n += 1) {
+    await send(await open1(), Buffer.alloc(500));
+    await until(() => bytes === n * 500);
+    await turns();
+    t.is(options.pool.inUse, Math.min(n, 2));
+  }
+});
 
 test('silent connections hold no memory of the pool and no buffers of their own', async (t) => {
   const pool = new SlabPool();

@@ -160,6 +160,7 @@ export class Connection {
       scratch,
       name: peer,
       byEvents: agreement.tls,
+      expectsMore: true,
     });
     this.#socket = source.socket;
     this.#agreement = { ...agreement, socket: source.socket };
