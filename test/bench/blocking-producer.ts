@@ -79,7 +79,17 @@ export class BlockingProducer {
 
   /** Sends the index of the packet that was sent last, and waits for its reply. */
   sendIndex(): void {
-    this.ask(this.#batch.indexes(1));
+    this.beginIndex();
+    this.endIndex();
+  }
+
+  /** Sends the index of the packet that was sent last; `endIndex` is to follow. */
+  beginIndex(): void {
+    this.#control.send(this.#batch.indexes(1));
+  }
+
+  endIndex(): void {
+    expectOk(this.#answer());
   }
 
   close(): void {

@@ -12,14 +12,14 @@ export class BlockingViewer {
   #offset = 0;
   #bytes = 0;
 
-  /** Attaches to session 1 of the relay and reads its stream `stream`. */
-  constructor(port: number, stream: number, seek: 1 | 2) {
+  /** Attaches to a session of the relay, by its number from 1, and reads its stream `stream`. */
+  constructor(port: number, stream: number, session: number, seek: 1 | 2) {
     this.#socket = new BlockingSocket(port);
     this.#index = say.nextIndex(stream);
     this.#packet = say.getPacket(stream);
     this.#socket.ask(say.connectViewer(), say.viewerReplyBytes.connect);
     this.#socket.ask(say.createViewerSession(), say.viewerReplyBytes.created);
-    const attached = this.#socket.ask(say.attach(1, seek), say.viewerReplyBytes.streams);
+    const attached = this.#socket.ask(say.attach(session, seek), say.viewerReplyBytes.streams);
     if (attached.readUInt32BE(0) !== 1) throw new Error(`ATTACH was answered ${attached.readUInt32BE(0)}`);
     this.#socket.receive(Buffer.alloc(attached.readUInt32BE(4) * say.viewerReplyBytes.stream));
   }
@@ -32,7 +32,17 @@ export class BlockingViewer {
 
   /** Asks for the next packet; returns whether there is one. */
   next(): boolean {
+    this.ask();
+    return this.answer();
+  }
+
+  /** Asks for the next packet, and leaves the answer to `answer`. */
+  ask(): void {
     this.#socket.send(this.#index);
+  }
+
+  /** Returns whether there is one. */
+  answer(): boolean {
     const reply = this.#socket.receive(this.#indexReply);
     if (reply.readUInt32BE(56) !== say.indexOk) return false;
     this.#offset = Number(reply.readBigUInt64BE(0));
@@ -40,7 +50,7 @@ export class BlockingViewer {
     return true;
   }
 
-  /** Reads the packet that `next` has found; returns its bytes. */
+  /** Reads the packet that was found last; returns its bytes. */
   read(): number {
     for (let at = 0; at < this.#bytes; at += say.pieceBytes) {
       const bytes = Math.min(say.pieceBytes, this.#bytes - at);

@@ -91,6 +91,10 @@ export async function liveBench(argv: string[]): Promise<void> {
   const packets = quick ? 3000 : 10_000;
   const small = { packetSizeBytes: 4 * KiB, packets, viewers: 1 };
   await measure('packet readable after its index, 4 KiB', latencyColumns, { what: 'latency', ...small });
+  await measure('packet readable after its index, to a viewer that waits for it, 4 KiB', latencyColumns, {
+    what: 'waiting',
+    ...small,
+  });
   await measure('a viewer attaches', attachColumns, { what: 'attach', ...small, viewers: 30 });
   const ours = chosen.filter(({ name }) => name === 'millrace');
   for (const viewers of [1, 8, 32]) {

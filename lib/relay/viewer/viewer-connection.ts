@@ -107,7 +107,8 @@ export class ViewerConnection implements ViewerContext {
   #commands(): Writable {
     return new Writable({
       objectMode: true,
-      highWaterMark: 1,
+      // with 1 every write counts as full, and each batch waits a tick
+      highWaterMark: 2,
       write: (batch: RequestBatch<ViewerHeader>, _encoding, callback) => {
         const served = (error?: unknown) => {
           batch.slab.release();
