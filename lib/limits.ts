@@ -19,6 +19,8 @@ export const limits = {
   /** Streams of one relay session, and of the whole process. */
   streamsPerSession: 65_536,
   streams: 262_144,
+  /** How long a session that may be taken up again is remembered without being asked for, days. */
+  resumeDays: 30,
   /** Packets of one stream of which one half (data or index) is still missing. */
   halfPacketsPerStream: 65_536,
   /** Frames that one order stage holds back until what precedes them has come. */

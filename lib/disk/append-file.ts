@@ -55,6 +55,8 @@ export interface AppendFileOptions {
   directoryNow?: () => string;
   /** See `Pooled`: index and metadata files. */
   urgent?: boolean;
+  /** Goes on with a file that is there, behind what it holds. */
+  continues?: boolean;
 }
 
 /** See the file's head. Every method is synchronous but `append` and `sync`, which may be. */
@@ -85,11 +87,12 @@ export class AppendFile implements Pooled {
    * exist. Errors: MR_ERR_DISK_CREATE.
    */
   constructor(directory: string, name: string, env: DiskEnvironment, options: AppendFileOptions = {}) {
-    const { directoryNow = () => directory, urgent = false } = options;
+    const { directoryNow = () => directory, urgent = false, continues = false } = options;
     this.path = `${directory}/${name}`;
     this.urgent = urgent;
     this.#env = env;
-    this.#file = new LockedFile(this, directory, () => `${directoryNow()}/${name}`, env);
+    this.#file = new LockedFile(this, directory, () => `${directoryNow()}/${name}`, env, continues);
+    this.writtenBytes = this.acceptedBytes = this.safeBytes = this.#file.foundBytes;
     env.open.add(this);
   }
 

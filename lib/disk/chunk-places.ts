@@ -4,6 +4,7 @@
  * directories that it made (`ust`, `kernel`). Source: relay-behaviour, "Where a chunk lies".
  */
 import { existsSync, lstatSync, readdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { makeDirectory } from './directories.ts';
 
 /** Made while its predecessor is not closed yet. */
@@ -11,6 +12,26 @@ export const newChunk = '.tmp_new_chunk';
 /** From the moment its successor is created. */
 export const oldChunk = '.tmp_old_chunk';
 export const archives = 'archives';
+
+/** Names in a directory; none where there is no such directory. */
+export function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+/** Files below `root/top`, relative to `root`. */
+export function filesBelow(root: string, top: string): string[] {
+  try {
+    return readdirSync(below(root, top), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(root, join(entry.parentPath, entry.name)));
+  } catch {
+    return [];
+  }
+}
 
 /** Whether a chunk lies there only until the producer has said what is to become of it. */
 export function isTemporary(place: string): boolean {

@@ -10,8 +10,9 @@ import { MillraceError } from '../errors.ts';
 import type { ChunkDone, ChunkOpen, SessionOpen } from '../stage/frames.ts';
 import { below, oldChunk } from './chunk-places.ts';
 import { checkComponent } from './names.ts';
+import { type ChunkRest, ResumeBook } from './resume-book.ts';
 import type { ChunkJournal } from './store-context.ts';
-import { initialPath, TraceChunk } from './trace-chunk.ts';
+import { birthName, initialPath, TraceChunk } from './trace-chunk.ts';
 
 /** A chunk that is complete: at its last place, and nobody will write into it any more. */
 export interface CompleteChunk {
@@ -31,11 +32,14 @@ export interface ChunkHolder {
   awaitingClose: TraceChunk | undefined;
   /** This consumer has had a chunk moved to the archives: decides which path its producer is told. */
   hasRotated: boolean;
+  /** It goes on with what was stored of it before: its chunks are where they came to rest. */
+  readonly resumes?: boolean;
 }
 
 /** See the file's head. */
 export class ChunkRegistry {
   readonly #outputPath: string;
+  readonly #book: ResumeBook;
   readonly #journal: ChunkJournal;
   readonly #onComplete: (chunk: CompleteChunk) => void;
   readonly #chunks = new Map<string, TraceChunk>();
@@ -43,6 +47,7 @@ export class ChunkRegistry {
   readonly #rotated = new Set<string>();
 
   constructor(outputPath: string, journal: ChunkJournal, onComplete: (chunk: CompleteChunk) => void) {
+    this.#book = new ResumeBook(outputPath);
     this.#outputPath = outputPath;
     this.#journal = journal;
     this.#onComplete = onComplete;
@@ -85,28 +90,45 @@ export class ChunkRegistry {
     if (request.overrideName !== undefined) checkComponent('trace chunk name', request.overrideName);
     const key = keyOf(holder.open, request.chunk);
     let chunk = this.#chunks.get(key);
+    const rest = chunk === undefined ? this.#restOf(holder, request) : undefined;
     const state = {
       sessionPath: below(this.#outputPath, holder.path.join('/')),
       hasCurrent: current !== undefined,
       hasRotated: this.#hasRotated(holder),
     };
-    const path = initialPath({ ...request, id: request.chunk }, state);
+    const path = rest?.path ?? initialPath({ ...request, id: request.chunk }, state);
     // Only one chunk may own a directory: another one, that some stream has not left yet, makes room.
     const inTheWay = chunk === undefined ? this.#at(path.join('/'), holder) : undefined;
     for (const before of new Set([current, inTheWay])) {
-      if (before === undefined || before.named || before.isOld) continue;
+      if (before === undefined || before.named || before.isOld || before.isArchived) continue;
       if (this.#at(oldChunk, holder) !== undefined)
         throw refused('createTraceChunk', 'the chunk before the current one is not complete yet');
       before.becomeOld();
     }
     if (chunk === undefined) {
-      chunk = this.#make(holder, request, path, () => this.#chunks.delete(key));
+      chunk = this.#make(holder, request, path, () => this.#chunks.delete(key), rest?.rest);
       this.#chunks.set(key, chunk);
     }
     chunk.acquire(holder);
     holder.awaitingClose = current;
     holder.current = chunk;
     return chunk;
+  }
+
+  /** Where the chunk of a session that goes on came to rest; undefined: it is a new one. */
+  #restOf(holder: ChunkHolder, { chunk, creationTimeS, overrideName }: ChunkOpen) {
+    if (holder.resumes !== true) return undefined;
+    const session = holder.path.join('/');
+    if (this.#book.hasRotated(session)) {
+      this.#rotated.add(sessionKey(holder.open));
+      holder.hasRotated = true;
+    }
+    const name = birthName({ id: chunk, creationTimeS, overrideName });
+    const rest = this.#book.restOf(session, name);
+    if (rest === undefined) return undefined;
+    // One that was deleted is made again, out of the way, for whoever has not heard of its end.
+    if (rest.place === undefined) return { path: [name], rest: undefined };
+    return { path: rest.place === '' ? [] : rest.place.split('/'), rest };
   }
 
   /** CREATE_SESSION with a current chunk: another consumer of the session has made it. Returns whether it exists. */
@@ -168,6 +190,7 @@ export class ChunkRegistry {
     }: Pick<ChunkOpen, 'creationTimeS' | 'overrideName'> & { chunk: bigint | undefined },
     path: readonly string[],
     onUnused: () => void,
+    rest?: ChunkRest,
   ): TraceChunk {
     const session = sessionKey(holder.open);
     const { hostname, sessionName } = holder.open;
@@ -180,6 +203,8 @@ export class ChunkRegistry {
         if (chunk !== undefined) this.#onComplete({ path, hostname, sessionName, id: chunk });
       },
       onUnused,
+      rest,
+      onRest: (name: string, now: ChunkRest) => this.#book.rested(holder.path.join('/'), name, now),
     };
     return new TraceChunk({ ...origin, id: chunk, creationTimeS, overrideName }, path);
   }

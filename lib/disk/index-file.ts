@@ -2,9 +2,9 @@
  * A CTF index file that a relay writes: a header, then one record a packet, in the order in which packets
  * became complete. Records are gathered and written together.
  */
-
+import { readSync } from 'node:fs';
 import { type IndexFormat, lostOffsetBytes } from '../ctf/index-file.ts';
-import type { MillraceError } from '../errors.ts';
+import { MillraceError } from '../errors.ts';
 import type { Index } from '../stage/frames.ts';
 import { AppendFile, type AppendFileOptions, type DiskEnvironment } from './append-file.ts';
 
@@ -30,6 +30,25 @@ export class IndexFile {
     this.#headerBytes = format.header.length;
     this.#gathered = Buffer.allocUnsafe(gatherRecords * format.recordSizeBytes);
     this.file = new AppendFile(directory, name, env, { urgent: true, ...options });
+    if (this.file.writtenBytes > 0) this.#checkHeader();
+  }
+
+  /** A file that is gone on with must be of the version that is written. */
+  #checkHeader(): void {
+    const found = Buffer.alloc(this.#headerBytes);
+    readSync(this.file.descriptor, found, 0, found.length, 0);
+    if (found.equals(this.#format.header)) return;
+    const { path } = this.file;
+    this.file.close();
+    throw new MillraceError('MR_ERR_DISK_CREATE', { path, why: 'its records are of another version' });
+  }
+
+  /** Whole records in it. */
+  get records(): number {
+    return Math.max(
+      0,
+      Math.floor((this.file.writtenBytes - this.#headerBytes) / this.#format.recordSizeBytes),
+    );
   }
 
   /**
@@ -37,6 +56,7 @@ export class IndexFile {
    * thousand of them not be made in one go. Errors: MR_ERR_DISK_FULL, MR_ERR_DISK_WRITE.
    */
   begin(): void {
+    if (this.file.writtenBytes > 0) return;
     this.file.appendNow(this.#format.header);
     this.file.commit(this.#headerBytes);
   }

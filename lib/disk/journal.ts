@@ -102,6 +102,10 @@ export class Journal implements StoreJournal, ChunkJournal {
     this.#announce({ kind: 'chunkDirectory', chunk, path });
   }
 
+  fileFound(chunk: number, path: string): void {
+    this.fileClosed(this.fileNoted('data', chunk, path));
+  }
+
   moveBegun(chunk: number, to: string): void {
     this.#announce({ kind: 'moveBegun', chunk, to });
   }

@@ -24,6 +24,21 @@ export function lastRecordOf(
   return last;
 }
 
+/** Number of the file of a ring below `directory` that holds the latest packet; 0: none does. */
+export function lastTracefile(directory: string, channelName: string): bigint {
+  let last: IndexRecord | undefined;
+  let number = 0n;
+  for (const name of filesBelow(join(directory, 'index'))) {
+    const digits = isOf(name, channelName) ? /_(\d+)\.idx$/.exec(name)?.[1] : undefined;
+    const record = digits === undefined ? undefined : lastIn(join(directory, 'index', name));
+    if (digits === undefined || record === undefined || (last !== undefined && !isLater(record, last)))
+      continue;
+    last = record;
+    number = BigInt(digits);
+  }
+  return number;
+}
+
 /** `CHANNEL.idx`, or `CHANNEL_N.idx` of a ring. */
 function isOf(file: string, channelName: string): boolean {
   if (!file.startsWith(channelName)) return false;

@@ -36,19 +36,29 @@ export class LockedFile {
   readonly #holder: Pooled;
   readonly #pathNow: () => string;
   readonly #env: LockEnvironment;
-  #locked: boolean;
+  #locked = false;
+  /** Bytes that the file had when it was gone on with. */
+  foundBytes = 0;
   /** Known from the first suspension on. */
   #identity: { dev: bigint; ino: bigint } | undefined;
 
   /**
    * Creates the file at `holder.path`, whose directory must exist, or replaces the one of that name by a new one:
-   * readers keep the old. `pathNow`: where it is after renames above it. Errors: MR_ERR_DISK_CREATE.
+   * readers keep the old. `pathNow`: where it is after renames above it. `continues`: a file that is there is gone on
+   * with; all of it is committed. Errors: MR_ERR_DISK_CREATE.
    */
-  constructor(holder: Pooled, directory: string, pathNow: () => string, env: LockEnvironment) {
+  constructor(
+    holder: Pooled,
+    directory: string,
+    pathNow: () => string,
+    env: LockEnvironment,
+    continues = false,
+  ) {
     this.#holder = holder;
     this.#pathNow = pathNow;
     this.#env = env;
     const { path } = holder;
+    if (continues && this.#continue(path)) return;
     births += 1;
     const birth = `${directory}/${ownPrefix}-${process.pid}-${births}.tmp`;
     let fd: number | undefined;
@@ -67,6 +77,27 @@ export class LockedFile {
       throw new MillraceError('MR_ERR_DISK_CREATE', { path, why: why(error) }, { cause: error });
     }
     this.fd = fd;
+  }
+
+  /** Opens the file that is there. Returns whether there is one. */
+  #continue(path: string): boolean {
+    let fd: number | undefined;
+    try {
+      fd = this.#env.pool.open(
+        this.#holder,
+        path,
+        constants.O_RDWR | constants.O_APPEND | constants.O_NOFOLLOW,
+      );
+      this.foundBytes = fstatSync(fd).size;
+      this.#locked = this.#lock(fd, this.foundBytes);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+      if (fd !== undefined) closeSync(fd);
+      this.#env.pool.closed(this.#holder);
+      throw new MillraceError('MR_ERR_DISK_CREATE', { path, why: why(error) }, { cause: error });
+    }
+    this.fd = fd;
+    return true;
   }
 
   get isOpen(): boolean {

@@ -2,6 +2,7 @@
  * Writes one CTF trace's metadata: commands appended as they come, each with its padding. A command is visible
  * to readers when it is written whole; a regeneration begins a new file, and readers of the old one keep it.
  */
+import { readFileSync } from 'node:fs';
 import { MillraceError } from '../errors.ts';
 import type { Metadata, StreamOpen } from '../stage/frames.ts';
 import type { Slab } from '../stage/slab.ts';
@@ -35,14 +36,26 @@ export class MetadataWriter {
   #current: MetadataFile | undefined;
   #inCommand = false;
   #version = 0;
+  readonly #continues: boolean;
+  /** What was stored before is said again: it is compared, and nothing of it is written as long as it is the same. */
+  #known: Buffer | undefined;
+  #saidBytes = 0;
   #failed: MillraceError | undefined;
   #closed = false;
 
-  constructor(stream: StreamOpen, chunk: TraceChunk, components: readonly string[], context: StoreContext) {
+  /** `continues`: what is there of a file was stored before, and will be said again from its beginning. */
+  constructor(
+    stream: StreamOpen,
+    chunk: TraceChunk,
+    components: readonly string[],
+    context: StoreContext,
+    continues = false,
+  ) {
     this.stream = stream;
+    this.#continues = continues;
     this.#context = context;
     this.#components = components;
-    this.#open(chunk);
+    this.#open(chunk, continues);
   }
 
   get name(): string {
@@ -76,6 +89,7 @@ export class MetadataWriter {
   append(frame: Metadata, slab: Slab): void {
     if (this.#failed !== undefined) throw this.#failed;
     if (frame.version !== this.#version) this.#renew(frame.version);
+    if (this.#known !== undefined && this.#isKnown(frame, slab, this.#known)) return;
     const current = this.#current;
     if (current === undefined)
       throw new MillraceError('MR_ERR_RELAY_METADATA', {
@@ -102,6 +116,38 @@ export class MetadataWriter {
     };
     current.file.append(ranges, writtenBytes, written, holeBytes);
     if (this.#failed !== undefined) throw this.#failed;
+  }
+
+  /** Whether the file has it already. If it has something else there, it begins anew with what is the same. */
+  #isKnown({ start, end, last, paddingSizeBytes }: Metadata, slab: Slab, known: Buffer): boolean {
+    const from = this.#saidBytes;
+    const textEnd = from + end - start;
+    const to = textEnd + (last ? paddingSizeBytes : 0);
+    const isSame =
+      to <= known.length &&
+      known.subarray(from, textEnd).equals(slab.bytes.subarray(start, end)) &&
+      known.subarray(textEnd, to).every((byte) => byte === 0);
+    if (isSame) {
+      this.#saidBytes = to;
+      this.#inCommand = !last;
+      return true;
+    }
+    this.#known = undefined;
+    if (from === known.length) return false;
+    if (this.#chunk === undefined) return false;
+    const inCommand = this.#inCommand;
+    this.#closeFile(() => {});
+    this.#open(this.#chunk);
+    this.#inCommand = inCommand;
+    const { file } = this.#current as unknown as MetadataFile;
+    file.append([known.subarray(0, from)], from, (error) => {
+      if (error !== undefined) this.#fail(error);
+      else this.ledger.metadataBytes += from;
+    });
+    if (this.#inCommand || from === 0) return false;
+    this.stored.underWay += 1;
+    this.#commit(this.#current as unknown as MetadataFile);
+    return false;
   }
 
   #commit(written: MetadataFile): void {
@@ -133,6 +179,9 @@ export class MetadataWriter {
   /** Begins an empty file under the same name. Source: relay-protocol, RESET_METADATA. */
   #renew(version: number): void {
     this.#version = version;
+    this.#saidBytes = 0;
+    this.#inCommand = false;
+    if (this.#known !== undefined) return;
     this.ledger.metadataBytes = 0;
     if (this.#chunk === undefined) return;
     this.#closeFile(() => {});
@@ -152,7 +201,7 @@ export class MetadataWriter {
     this.#chunk = next;
     if (next === undefined) return;
     this.ledger.metadataBytes = 0;
-    this.#open(next);
+    this.#open(next, this.#continues);
   }
 
   /** The stream has ended; half a command is cut. `done` when its file is closed. */
@@ -167,12 +216,12 @@ export class MetadataWriter {
     this.stored.end();
   }
 
-  #open(chunk: TraceChunk): void {
+  #open(chunk: TraceChunk, continues = false): void {
     const { directory } = chunk.directory(this.#components);
     const directoryNow = () => chunk.directory(this.#components).directory;
     const { env } = this.#context;
-    chunk.replaceFile([...this.#components, this.name]);
-    const file = new AppendFile(directory, this.name, env, { directoryNow, urgent: true });
+    if (!continues) chunk.replaceFile([...this.#components, this.name]);
+    const file = new AppendFile(directory, this.name, env, { directoryNow, urgent: true, continues });
     const stored = new StoredFile(directoryNow, this.name, undefined, env);
     this.stored.add(stored);
     chunk.addFile([...this.#components, this.name], {
@@ -180,10 +229,20 @@ export class MetadataWriter {
       cleared: () => stored.vanish(),
     });
     const path = [...this.#components, this.name].join('/');
-    const id = this.#context.journal.fileOpened('metadata', chunk.number, path);
+    const wholeBytes = file.writtenBytes;
+    const { journal } = this.#context;
+    const id = journal.fileNoted('metadata', chunk.number, path);
+    if (wholeBytes > 0) journal.fileCommitted(id, wholeBytes);
+    else journal.settle();
     this.#chunk = chunk;
     this.#inCommand = false;
-    this.#current = { file, id, wholeBytes: 0, stored };
+    this.#saidBytes = 0;
+    this.#known = wholeBytes > 0 ? readFileSync(file.path) : undefined;
+    this.#current = { file, id, wholeBytes, stored };
+    this.ledger.metadataBytes = wholeBytes;
+    if (wholeBytes === 0) return;
+    this.stored.underWay += 1;
+    this.stored.committed(stored, wholeBytes);
   }
 
   #closeFile(done: () => void): void {

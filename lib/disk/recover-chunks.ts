@@ -22,6 +22,7 @@ import {
 import type { CompleteChunk } from './chunk-registry.ts';
 import { makeDirectory } from './directories.ts';
 import type { JournalChunk, JournalState } from './journal-state.ts';
+import type { ResumeBook } from './resume-book.ts';
 import { sessionPath } from './session-path.ts';
 
 /** What was done with a chunk. Paths are relative to the output directory. */
@@ -102,6 +103,21 @@ export function chunksToTell(outputPath: string, state: JournalState): ChunkToTe
     const { hostname, sessionName } = session;
     return [{ from: placeOf(chunk), hostname, sessionName, id }];
   });
+}
+
+/** Where each chunk rests now, for sessions that may be taken up again; after `finishChunks`. */
+export function noteRests(state: JournalState, outcomes: readonly ChunkOutcome[], book: ResumeBook): void {
+  for (const chunk of state.chunks.values()) {
+    const { made, directories } = chunk;
+    const outcome = outcomes.find(({ from }) => from === placeOf(chunk));
+    const tops = [...topLevel([...directories].filter(isInside))];
+    if (outcome === undefined) book.rested(made.sessionPath, made.name, { place: made.path, tops });
+    else if (outcome.to === undefined || outcome.deleted) book.rested(made.sessionPath, made.name, { tops });
+    else {
+      const place = outcome.to.slice(made.sessionPath === '' ? 0 : made.sessionPath.length + 1);
+      book.rested(made.sessionPath, made.name, { place, tops });
+    }
+  }
 }
 
 /** Whose directory each is, whichever way the relay grouped them. */

@@ -4,11 +4,11 @@
  * (`recover-chunks.ts`), and removes the journal. Only what the journal names is looked at, so the cost does not
  * grow with the size of the output directory. Each step may be interrupted and done again.
  */
-import { closeSync, existsSync, openSync, readdirSync, readSync, unlinkSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, unlinkSync } from 'node:fs';
 import { why } from '../errors.ts';
 import type { RangeLocks } from '../os/range-locks.ts';
 import { tell } from '../telemetry.ts';
-import { below, unlinkIfThere } from './chunk-places.ts';
+import { below, namesIn, unlinkIfThere } from './chunk-places.ts';
 import type { CompleteChunk } from './chunk-registry.ts';
 import type { FileRole } from './journal-facts.ts';
 import { journalDirectory, lockOutput, releaseOutput } from './journal-lock.ts';
@@ -21,8 +21,10 @@ import {
   finishChunks,
   finishMoves,
   isInside,
+  noteRests,
   placeOf,
 } from './recover-chunks.ts';
+import { ResumeBook } from './resume-book.ts';
 import { type Cut, cutFile, cutIndexed } from './torn-tail.ts';
 
 /** What recovery found and did. Paths are relative to the output directory. */
@@ -79,6 +81,7 @@ export function mend(outputPath: string, locks: RangeLocks | undefined): Recover
   // only now: a second attempt, if this one dies too, finds files where the journal says
   const complete = chunksToTell(outputPath, state);
   report.chunks = finishChunks(outputPath, state);
+  noteRests(state, report.chunks, new ResumeBook(outputPath));
   report.complete = complete.map(({ from, ...chunk }) => ({
     ...chunk,
     path: report.chunks.find((outcome) => outcome.from === from)?.to ?? from,
@@ -178,12 +181,4 @@ function sweep(outputPath: string, state: JournalState): string[] {
     }
   }
   return swept;
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
 }

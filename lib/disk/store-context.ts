@@ -21,6 +21,8 @@ export interface ChunkJournal {
   chunkMade(places: { sessionPath: string; path: string; home: string; name: string }): number;
   /** A directory in it is about to be made; relative to the chunk. */
   chunkDirectory(chunk: number, path: string): void;
+  /** A file that was there when the chunk began; relative to the chunk. */
+  fileFound(chunk: number, path: string): void;
   /** It is about to go to another place: one rename, or several. */
   moveBegun(chunk: number, to: string): void;
   moveDone(chunk: number): void;

@@ -10,12 +10,19 @@ import type { IndexFormat } from '../ctf/index-file.ts';
 import type { MillraceError } from '../errors.ts';
 import type { Data, Inactive, Index, Lost, StreamOpen } from '../stage/frames.ts';
 import { tell } from '../telemetry.ts';
+import { lastTracefile } from './last-record.ts';
 import { isAfter, Ledger } from './ledger.ts';
 import { HalfPackets, type Packet } from './packets.ts';
 import type { StoreContext } from './store-context.ts';
 import { StoredPackets } from './stored-packets.ts';
 import { pathIn, type TraceChunk } from './trace-chunk.ts';
 import { type AnnouncedTracefile, announceTracefile, Tracefile, type TracefileOwner } from './tracefile.ts';
+
+/** How a stream begins that was stored in part before. */
+export interface StreamResumption {
+  /** Of its last packet, wherever that lies; undefined: it has none, or they are not numbered. */
+  lastPacketSeqNum: bigint | undefined;
+}
 
 /** A change of trace chunks that waits for packets. */
 interface PendingSwitch {
@@ -49,18 +56,23 @@ export class StreamWriter implements TracefileOwner {
   #packet: Packet | undefined;
   readonly #halves: HalfPackets;
   #lastPacketSeqNum: bigint | undefined;
+  /** Files that lie in its chunks are gone on with. */
+  readonly #continues: boolean;
   /** Packets received when the producer was last told that nothing is pending. */
   #settledPackets = -1;
   #switch: PendingSwitch | undefined;
   #end: { last: bigint | undefined; done: () => void } | undefined;
   #failed: MillraceError | undefined;
+  /** What is not whole when it ends will be sent again. */
+  comesAgain = false;
   /** A close was asked for; it waits for the writes that are under way. */
   #closing = false;
   #closed = false;
 
   /**
    * Creates the first data file. `components`: directory of the CTF trace in its chunk, checked. `format`
-   * undefined: packets are committed when they are whole (snapshots, producers before 2.4).
+   * undefined: packets are committed when they are whole (snapshots, producers before 2.4). `resumes`: the stream goes
+   * on with what was stored of it before.
    * Errors: MR_ERR_DISK_CREATE.
    */
   constructor(
@@ -69,14 +81,17 @@ export class StreamWriter implements TracefileOwner {
     components: readonly string[],
     format: IndexFormat | undefined,
     context: StoreContext,
+    resumes?: StreamResumption,
   ) {
     this.stream = stream;
+    this.#continues = resumes !== undefined;
+    this.#lastPacketSeqNum = resumes?.lastPacketSeqNum;
     this.#halves = new HalfPackets(stream.stream);
     this.#context = context;
     this.#format = format;
     this.#components = components;
     this.#sizeLimitBytes = stream.tracefileSizeBytes;
-    this.#openFile(chunk);
+    this.#openFirst(chunk);
   }
 
   get name(): string {
@@ -187,12 +202,25 @@ export class StreamWriter implements TracefileOwner {
     return this.#makeFile(this.#announce(chunk));
   }
 
-  #announce(chunk: TraceChunk): AnnouncedTracefile {
+  /** The first file in a chunk, or the last one of those that are there already. */
+  #openFirst(chunk: TraceChunk): Tracefile {
+    return this.#makeFile(this.#announceFirst(chunk));
+  }
+
+  #announceFirst(chunk: TraceChunk): AnnouncedTracefile {
+    const { channelName } = this.stream;
+    if (this.#continues && this.#sizeLimitBytes > 0n)
+      this.#fileNumber = lastTracefile(chunk.directory(this.#components).directory, channelName);
+    return this.#announce(chunk, this.#continues);
+  }
+
+  #announce(chunk: TraceChunk, continues = false): AnnouncedTracefile {
     const { channelName: stream } = this.stream;
     const name = this.#sizeLimitBytes > 0n ? `${stream}_${this.#fileNumber}` : stream;
     for (const tracefile of this.#files)
       if (tracefile.place.chunk === chunk && tracefile.place.name === name) tracefile.replaced();
-    return announceTracefile({ chunk, components: this.#components, name }, this.#format, this.#context);
+    const place = { chunk, components: this.#components, name };
+    return announceTracefile(place, this.#format, this.#context, continues);
   }
 
   #makeFile(announced: AnnouncedTracefile): Tracefile {
@@ -201,6 +229,7 @@ export class StreamWriter implements TracefileOwner {
     this.#files.push(tracefile);
     this.#current = tracefile;
     this.stored.add(tracefile.stored);
+    this.stored.committed(tracefile.stored.records);
     return tracefile;
   }
 
@@ -410,13 +439,13 @@ export class StreamWriter implements TracefileOwner {
     this.stored.leaveChunk();
     if (next === undefined || first === undefined) {
       // Nothing has to be there yet: the old chunk need not wait until new files are made.
-      this.#announced = next && this.#announce(next);
+      this.#announced = next && this.#announceFirst(next);
       if (next !== undefined) this.#context.entering.add(this);
       this.#chunk = next;
       this.#current = undefined;
       this.#files = [];
     } else {
-      const to = this.#openFile(next);
+      const to = this.#openFirst(next);
       this.#files = [to];
       for (const tracefile of moving) {
         this.#moveOut(tracefile, to);
@@ -482,7 +511,8 @@ export class StreamWriter implements TracefileOwner {
     this.#closed = true;
     const lost = new Set([...this.#halves.announced()].map(({ netSeqNum }) => netSeqNum));
     if (this.#packet !== undefined) lost.add(this.#packet.netSeqNum);
-    if (lost.size > 0) this.#lose('unfinished', lost.size, this.#current?.tornBytes ?? 0);
+    // of a session that may be taken up again they come once more
+    if (lost.size > 0 && !this.comesAgain) this.#lose('unfinished', lost.size, this.#current?.tornBytes ?? 0);
     this.#halves.clear();
     for (const tracefile of this.#files) tracefile.close();
     this.#files = [];

@@ -16,8 +16,10 @@ import {
   archives,
   below,
   deleteChunk,
+  filesBelow,
   isTemporary,
   moveChunk,
+  namesIn,
   newChunk,
   oldChunk,
   restingPlace,
@@ -25,6 +27,7 @@ import {
   unlinkIfThere,
 } from './chunk-places.ts';
 import { makeDirectory } from './directories.ts';
+import type { ChunkRest } from './resume-book.ts';
 import { dateOfChunk } from './session-path.ts';
 import type { ChunkJournal } from './store-context.ts';
 
@@ -41,6 +44,10 @@ export interface ChunkOrigin {
   /** A name that replaces all others (snapshots): such a chunk is never renamed. */
   overrideName: string | undefined;
   journal: ChunkJournal;
+  /** What it had when it came to rest, in case it is used again; undefined: it is new. */
+  rest?: ChunkRest | undefined;
+  /** It comes to rest, `place` below the session's directory (undefined: it was deleted), with what `ChunkRest` says. */
+  onRest?: (chunk: string, rest: ChunkRest) => void;
   /** It is at its last place, `path` below the output directory, and complete; not for one that is empty or deleted. */
   onComplete: (path: string) => void;
   /** The last user has left and the final action is done. */
@@ -60,6 +67,7 @@ export class TraceChunk {
   readonly #origin: ChunkOrigin;
   /** Its number in the journal. */
   readonly number: number;
+  readonly #birthName: string;
   /** Below the session's directory. */
   #path: string;
   /** Where it goes if nothing is to become of it. */
@@ -78,6 +86,7 @@ export class TraceChunk {
   /** Makes its directory at `path` below the session's. Errors: MR_ERR_DISK_CREATE. */
   constructor(origin: ChunkOrigin, path: readonly string[]) {
     this.#origin = origin;
+    this.#birthName = this.name;
     this.#path = path.join('/');
     this.#home = isTemporary(this.#path) ? this.name : this.#path;
     const sessionPath = origin.sessionPath.join('/');
@@ -85,9 +94,24 @@ export class TraceChunk {
     this.number = origin.journal.chunkMade({ sessionPath, ...places });
     try {
       this.directory([]);
+      if (origin.rest !== undefined) this.#find(origin.rest);
     } catch (error) {
       origin.journal.chunkGone(this.number);
       throw error;
+    }
+  }
+
+  /** Takes back what it had: all that lies in its directory, or in its own part of the session's. */
+  #find({ tops }: ChunkRest): void {
+    const { journal } = this.#origin;
+    const root = this.#absolute(this.path);
+    for (const top of this.#path === '' ? tops : namesIn(root)) {
+      journal.chunkDirectory(this.number, top);
+      this.#made.add(top);
+      for (const file of filesBelow(root, top)) {
+        journal.fileFound(this.number, file);
+        this.#files.set(file, undefined);
+      }
     }
   }
 
@@ -106,10 +130,8 @@ export class TraceChunk {
   /** `<created>-<n>`, and `<created>-<closed>-<n>` once it is closed; chunk 0 has no name before that. */
   get name(): string {
     const { id, creationTimeS, overrideName } = this.#origin;
-    if (overrideName !== undefined) return overrideName;
-    const created = dateOfChunk(Number(creationTimeS));
-    if (this.#closeTimeS !== undefined) return `${created}-${dateOfChunk(Number(this.#closeTimeS))}-${id}`;
-    return `${created}-${id}`;
+    if (overrideName !== undefined || this.#closeTimeS === undefined) return birthName(this.#origin);
+    return `${dateOfChunk(Number(creationTimeS))}-${dateOfChunk(Number(this.#closeTimeS))}-${id}`;
   }
 
   /** Directory of the chunk, relative to the output directory. */
@@ -124,6 +146,11 @@ export class TraceChunk {
   /** Whether it still lies in `.tmp_old_chunk`. */
   get isOld(): boolean {
     return this.liesAt(oldChunk);
+  }
+
+  /** Whether it lies where closed chunks go: it was finished, and is used again. */
+  get isArchived(): boolean {
+    return this.#path.startsWith(`${archives}/`);
   }
 
   /** Whether it lies at `place` below its session's directory. */
@@ -223,6 +250,9 @@ export class TraceChunk {
       tell('info', 'disk:chunk-done', `trace chunk ${this.path} is complete`, { path: this.path });
     } else if (this.#action === 'delete') this.#delete();
     else if (isTemporary(this.#path)) this.#rest(this.#home);
+    // in the book before the journal forgets it
+    const place = this.#action === 'delete' ? {} : { place: this.#path };
+    this.#origin.onRest?.(this.#birthName, { ...place, tops: [...topLevel(this.#made)] });
     this.#origin.journal.chunkGone(this.number);
     const isKept = this.#action === 'moveToCompleted' || (this.#action === 'none' && this.#files.size > 0);
     if (isKept) this.#origin.onComplete(this.path);
@@ -261,6 +291,11 @@ export class TraceChunk {
   }
 }
 
+/** The name of a chunk that is not closed; no other chunk of its session has it. */
+export function birthName(origin: Pick<ChunkOrigin, 'overrideName' | 'creationTimeS' | 'id'>): string {
+  return origin.overrideName ?? `${dateOfChunk(Number(origin.creationTimeS))}-${origin.id}`;
+}
+
 /**
  * Where a new chunk begins. `session.sessionPath`: its session's directory, absolute. One that a consumer has made
  * and left is gone on with where it lies. Source: relay-behaviour, "Initial path".
@@ -270,7 +305,7 @@ export function initialPath(
   session: { sessionPath: string; hasCurrent: boolean; hasRotated: boolean },
 ): readonly string[] {
   if (origin.overrideName !== undefined) return [origin.overrideName];
-  const name = `${dateOfChunk(Number(origin.creationTimeS))}-${origin.id}`;
+  const name = birthName(origin);
   if (existsSync(below(session.sessionPath, name))) return [name];
   if (session.hasCurrent) return [newChunk];
   return session.hasRotated ? [name] : [];

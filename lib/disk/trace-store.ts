@@ -6,7 +6,7 @@
  * bytes come in batches through `chunkWriter`. What a batch made (index records) is written by `flush`.
  */
 import { existsSync, rmSync } from 'node:fs';
-import { type IndexFormat, indexFormatAt } from '../ctf/index-file.ts';
+import { type IndexFormat, type IndexRecord, indexFormatAt } from '../ctf/index-file.ts';
 import { MillraceError } from '../errors.ts';
 import type { RangeLocks } from '../os/range-locks.ts';
 import type { ChunkDone, Frame, Index, Metadata, SessionOpen, StreamOpen, Switch } from '../stage/frames.ts';
@@ -14,9 +14,11 @@ import type { Slab } from '../stage/slab.ts';
 import { type ChunkHolder, ChunkRegistry, type CompleteChunk } from './chunk-registry.ts';
 import { DescriptorPool } from './descriptor-pool.ts';
 import { makeDirectory } from './directories.ts';
+import { lastRecordOf } from './last-record.ts';
 import { MetadataWriter } from './metadata-writer.ts';
 import { checkComponent, checkPath, ownPrefix } from './names.ts';
 import { Pace } from './pace.ts';
+import { ResumeBook } from './resume-book.ts';
 import { checkNames, type Grouping, oldStreamPath, sessionPath } from './session-path.ts';
 import { Space } from './space.ts';
 import type { ChunkJournal, Durability, StoreContext, StoreJournal } from './store-context.ts';
@@ -56,10 +58,18 @@ export interface StoredSession extends ChunkHolder {
   readonly openedS: number;
   readonly streams: Set<number>;
   readonly isPassing: boolean;
+  /** It may be taken up again, under this token. */
+  readonly token: string | undefined;
   /** Its directory as producers are told of it. */
   readonly shownPath: string;
   /** What the producer was told of the chunk it closed last. */
   closedPath: string;
+}
+
+/** How a session opens that may be taken up again. `afresh`: from its beginning, in place of what is there. */
+export interface Resumable {
+  token: string;
+  afresh: boolean;
 }
 
 /** A writer of either kind. */
@@ -85,6 +95,8 @@ const chunksSince = 11;
 /** See the file's head. */
 export class TraceStore {
   readonly context: StoreContext;
+  /** Remembers sessions that may be taken up again. */
+  readonly book: ResumeBook;
   /** Losses by cause. */
   readonly lost: Record<string, { packets: number; bytes: number }> = {};
   readonly #options: StoreOptions;
@@ -93,9 +105,12 @@ export class TraceStore {
   /** The chunks that a stream uses: two while it goes over from one to the other. */
   readonly #chunkOf = new Map<TraceWriter, ReadonlySet<TraceChunk>>();
   readonly #chunks: ChunkRegistry;
+  /** Sessions about to open that may be taken up again, or are. */
+  readonly #resumable = new Map<number, Resumable>();
 
   constructor(options: StoreOptions) {
     this.#options = options;
+    this.book = new ResumeBook(options.outputPath);
     this.#chunks = new ChunkRegistry(options.outputPath, options.journal, (chunk) =>
       options.onChunkComplete(chunk),
     );
@@ -140,6 +155,11 @@ export class TraceStore {
 
   stream(handle: number): TraceWriter | undefined {
     return this.#streams.get(handle);
+  }
+
+  /** The session that is about to open may be taken up again; where its token is known, it goes on. */
+  resumable(session: number, resumable: Resumable): void {
+    this.#resumable.set(session, resumable);
   }
 
   /** Chunks that somebody uses, for the assertion that nothing is left at shutdown. */
@@ -230,6 +250,11 @@ export class TraceStore {
     const wanted = open.minor >= chunksSince ? sessionPath(open, this.#options.grouping) : [];
     const shown = this.#options.placeOf?.(open, wanted) ?? wanted;
     const path = isPassing ? [...passingPath, ...shown] : shown;
+    const { token, afresh = true } = this.#resumable.get(open.session) ?? {};
+    this.#resumable.delete(open.session);
+    const { book } = this;
+    const resumes = token !== undefined && !afresh && book.pathOf(token) === path.join('/');
+    if (token !== undefined) book.begin(token, path.join('/'));
     const session: StoredSession = {
       open,
       path,
@@ -239,6 +264,8 @@ export class TraceStore {
       hasRotated: false,
       streams: new Set(),
       isPassing,
+      token,
+      resumes,
       shownPath: shown.join('/'),
       closedPath: '',
     };
@@ -296,14 +323,37 @@ export class TraceStore {
           ];
     if (minor < chunksSince && this.#options.replaces === false) this.#refuseReplacing(open, components);
     const kept = session.isPassing ? { ...open, ...passingRing } : open;
+    const { resumes } = session;
     const writer =
       open.channelName === metadataName
-        ? new MetadataWriter(kept, chunk, components, this.context)
-        : new StreamWriter(kept, chunk, components, indexFormat(minor, snapshot), this.context);
+        ? new MetadataWriter(kept, chunk, components, this.context, resumes)
+        : new StreamWriter(
+            kept,
+            chunk,
+            components,
+            indexFormat(minor, snapshot),
+            this.context,
+            resumes
+              ? { lastPacketSeqNum: this.lastStored(session, components, open.channelName)?.packetSeqNum }
+              : undefined,
+          );
+    if (writer instanceof StreamWriter) writer.comesAgain = session.token !== undefined;
     chunk.acquire(writer);
     this.#chunkOf.set(writer, new Set([chunk]));
     this.#streams.set(open.stream, writer);
     session.streams.add(open.stream);
+  }
+
+  /** The record of a stream's latest packet in its session; `components`: of its directory in a chunk. */
+  lastStored(
+    { path, open }: Pick<StoredSession, 'path' | 'open'>,
+    components: readonly string[],
+    channelName: string,
+  ): IndexRecord | undefined {
+    const output = this.#options.outputPath;
+    // Producers before 2.11 name the whole directory.
+    if (open.minor < chunksSince) return lastRecordOf([output, ...components].join('/'), [], channelName);
+    return lastRecordOf([output, ...path].join('/'), components, channelName);
   }
 
   #refuseReplacing({ channelName, tracefileSizeBytes }: StreamOpen, components: readonly string[]): void {

@@ -58,20 +58,31 @@ export class TracefileRecords {
    */
   open(): boolean {
     if (this.#file !== undefined || this.#replaced) return true;
-    const { chunk, path, fileName } = this.#indexPlace;
     try {
-      const { directory } = chunk.directory(path);
-      const file = new IndexFile(directory, fileName, this.#format, this.#context.env, {
-        directoryNow: () => chunk.directory(path).directory,
-      });
-      this.#file = file;
-      chunk.addFile([...path, fileName]);
-      file.begin();
+      this.#open(false);
       return true;
     } catch (error) {
       this.#owner.fail(error as MillraceError);
       return false;
     }
+  }
+
+  /** Goes on with the index file that is there. Returns how many records it has. Errors: MR_ERR_DISK_CREATE. */
+  continue(): number {
+    return this.#open(true).records;
+  }
+
+  #open(continues: boolean): IndexFile {
+    const { chunk, path, fileName } = this.#indexPlace;
+    const { directory } = chunk.directory(path);
+    const file = new IndexFile(directory, fileName, this.#format, this.#context.env, {
+      directoryNow: () => chunk.directory(path).directory,
+      continues,
+    });
+    this.#file = file;
+    chunk.addFile([...path, fileName]);
+    file.begin();
+    return file;
   }
 
   /** The packet is whole in the data file and its index is known. */

@@ -3,7 +3,7 @@
  * when its data and its index record are both in their files (durable, where that is asked for), in the order in
  * which packets lie in the data file, so that one lock on `[safe, infinity)` tells a reader everything.
  */
-import { readSync } from 'node:fs';
+import { existsSync, readSync } from 'node:fs';
 import type { IndexFormat } from '../ctf/index-file.ts';
 import type { MillraceError } from '../errors.ts';
 import { limits } from '../limits.ts';
@@ -14,6 +14,7 @@ import type { Packet } from './packets.ts';
 import type { StoreContext } from './store-context.ts';
 import { StoredFile } from './stored-file.ts';
 import type { StoredPackets } from './stored-packets.ts';
+import { cutIndexed } from './torn-tail.ts';
 import type { TraceChunk } from './trace-chunk.ts';
 import { TracefileRecords } from './tracefile-records.ts';
 
@@ -45,6 +46,8 @@ export interface AnnouncedTracefile {
   readonly format: IndexFormat | undefined;
   /** Its number in the journal; without an index it gets one only when it is there. */
   readonly fileId: number | undefined;
+  /** A file of its name is gone on with instead of being replaced. */
+  readonly continues: boolean;
 }
 
 /**
@@ -55,13 +58,14 @@ export function announceTracefile(
   place: TracefilePlace,
   format: IndexFormat | undefined,
   { journal }: StoreContext,
+  continues = false,
 ): AnnouncedTracefile {
   const { chunk, components, name } = place;
   chunk.directory(components);
-  if (format === undefined) return { place, format, fileId: undefined };
+  if (format === undefined) return { place, format, fileId: undefined, continues: false };
   const path = [...components, name].join('/');
   const indexPath = [...components, 'index', `${name}.idx`].join('/');
-  return { place, format, fileId: journal.fileNoted('data', chunk.number, path, indexPath) };
+  return { place, format, fileId: journal.fileNoted('data', chunk.number, path, indexPath), continues };
 }
 
 const copyBytes = 65_536;
@@ -93,21 +97,29 @@ export class Tracefile {
   #syncAgain = false;
   #closed = false;
 
-  /** Creates the data file, in place of one of that name if there is one. Errors: MR_ERR_DISK_CREATE. */
-  constructor({ place, format, fileId }: AnnouncedTracefile, context: StoreContext, owner: TracefileOwner) {
+  /**
+   * Creates the data file, in place of one of that name if there is one, or goes on with that. Errors:
+   * MR_ERR_DISK_CREATE.
+   */
+  constructor(announced: AnnouncedTracefile, context: StoreContext, owner: TracefileOwner) {
+    const { place, format, fileId, continues } = announced;
     this.place = place;
     this.#context = context;
     this.#owner = owner;
     const { chunk, components, name } = place;
     const path = [...components, name];
     const { directory } = chunk.directory(components);
-    chunk.replaceFile(path);
+    if (!continues) chunk.replaceFile(path);
     // A reader must never find a new data file beside the index of the one that it replaces. If we die between the
     // two, the journal says that data without an index is to go.
     context.journal.settle();
-    if (format !== undefined) chunk.removeFile([...components, 'index', `${name}.idx`]);
+    const indexPath = [...components, 'index', `${name}.idx`];
+    const index = `${directory}/index/${name}.idx`;
+    // nothing is to be torn here; a wrong end would spoil everything behind it
+    if (continues) cutIndexed(`${directory}/${name}`, index, context.env.locks);
+    else if (format !== undefined) chunk.removeFile(indexPath);
     const directoryNow = () => chunk.directory(components).directory;
-    this.#file = new AppendFile(directory, name, context.env, { directoryNow });
+    this.#file = new AppendFile(directory, name, context.env, { directoryNow, continues });
     this.stored = new StoredFile(directoryNow, name, format, context.env);
     chunk.addFile(path, {
       replaced: () => owner.stored.vanish(this.stored),
@@ -115,6 +127,16 @@ export class Tracefile {
     });
     this.#fileId = fileId ?? context.journal.fileOpened('data', chunk.number, path.join('/'));
     this.#records = format && new TracefileRecords(place, format, context, owner);
+    if (continues && existsSync(index)) this.#foundRecords();
+  }
+
+  /** What is there already is committed. */
+  #foundRecords(): void {
+    const records = this.#records?.continue() ?? 0;
+    this.#wholeBytes = this.#file.writtenBytes;
+    this.#hasLost = records > 0;
+    this.stored.committedBytes = this.#wholeBytes;
+    this.stored.records = records;
   }
 
   /** End of the file once everything taken is written. */

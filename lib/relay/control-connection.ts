@@ -5,6 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Resumable } from '../disk/trace-store.ts';
 import { MillraceError, relayRet } from '../errors.ts';
 import { socketSource } from '../network/socket-source.ts';
 import { quickAck } from '../os/socket-options.ts';
@@ -40,6 +41,7 @@ export class ControlConnection implements CommandContext {
   readonly openedMs = Date.now();
   minor = 0;
   route: string | undefined;
+  resumable: Resumable | undefined;
   readonly #events: ConnectionEvents<ControlConnection>;
   #session: RelaySession | undefined;
   readonly #quota: SlabQuota;

@@ -73,6 +73,7 @@ class RelayServer implements Relay {
     // What only passed when a relay died here is in the spools.
     rmSync([outputPath, ...passingPath].join('/'), { recursive: true, force: true });
     const state = this.#newState(this.#journal, locks);
+    state.store.book.sweep();
     this.#state = state;
     const viewers = new Viewers(state, () => this.#oneGone(state));
     this.#viewers = viewers;

@@ -30,6 +30,8 @@ export interface Owner {
   readonly address: string;
   /** The control connection of its session is gone. */
   controlEnded?(): void;
+  /** Ends it now. */
+  destroy(): void;
 }
 
 /** What a producer's connection tells of itself, each once. */
@@ -86,6 +88,11 @@ export class RelaySession {
   /** Directory of the session, relative to the output directory; empty for producers before 2.11. */
   get path(): string {
     return this.#store.session(this.id)?.path.join('/') ?? '';
+  }
+
+  /** Under which it may be taken up again; undefined: it cannot be. */
+  get token(): string | undefined {
+    return this.#store.session(this.id)?.token;
   }
 
   get connected(): boolean {
@@ -156,6 +163,13 @@ export class RelaySession {
     this.#givenUp = true;
     for (const handle of this.streams.keys()) this.#store.abandonStream(handle);
     this.#settle();
+  }
+
+  /** As `abort`, and ends its connections: somebody else goes on with it. */
+  cut(): void {
+    this.abort();
+    this.owner.destroy();
+    this.#data?.destroy();
   }
 
   /** Decides what remains to be waited for once a connection is gone. */

@@ -57,7 +57,7 @@ interface StandingSession {
 }
 
 /** Sessions whose packets have no index: snapshots, and producers before 2.4. Source: relay-protocol §10.1. */
-const indexesSince = 4;
+export const indexesSince = 4;
 
 /** See the file's head. */
 export class Standing {
@@ -69,6 +69,12 @@ export class Standing {
   /** Nothing is open. */
   get isEmpty(): boolean {
     return this.#sessions.size === 0;
+  }
+
+  /** Whether packets have indexes, in every session that is open. */
+  get isIndexed(): boolean {
+    for (const { isIndexed } of this.#sessions.values()) if (!isIndexed) return false;
+    return true;
   }
 
   /** `PATH/CHANNEL` of an open stream, for people. */

@@ -44,6 +44,7 @@ class Chunks {
         place(chunk, to);
       },
       moveDone: () => undefined,
+      fileFound: () => undefined,
       chunkClosed: () => undefined,
       chunkGone: (chunk: number) => {
         places.delete(chunk);

@@ -135,6 +135,7 @@ function session(t: ExecutionContext): (id: bigint, path: readonly string[]) => 
           chunkDirectory: () => undefined,
           moveBegun: () => undefined,
           moveDone: () => undefined,
+          fileFound: () => undefined,
           chunkClosed: () => undefined,
           chunkGone: () => undefined,
         },

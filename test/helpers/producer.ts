@@ -84,13 +84,14 @@ export class Producer {
   }
 
   /** Adds a stream; producers before 2.11 name its directory in full. */
-  async addStream(channelName: string, path = this.#usualPath()): Promise<bigint> {
+  async addStream(channelName: string, path = this.usualPath()): Promise<bigint> {
     const reply = await this.control.ask(requests.addStream(this.minor, { channelName, path }), 12);
     assert.equal(reply.readUInt32BE(8), 10, 'ADD_STREAM');
     return reply.readBigUInt64BE(0);
   }
 
-  #usualPath(): string {
+  /** Where its streams go. */
+  usualPath(): string {
     const { hostname, sessionName } = this.facts;
     return this.minor >= 11 ? ustPath : `/${hostname}/${sessionName}-${requests.creationDate}//${ustPath}`;
   }

@@ -68,6 +68,7 @@ export class TestStore {
         chunkMade: number,
         chunkDirectory: nothing,
         moveBegun: (chunk, to) => this.moves.push(`${chunk} -> ${to}`),
+        fileFound: nothing,
         moveDone: nothing,
         chunkClosed: nothing,
         chunkGone: nothing,

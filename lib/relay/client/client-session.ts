@@ -65,6 +65,7 @@ export class ClientSession {
     await link.data.opened(link.control);
     this.progress.minor = link.minor;
     this.progress.isMillrace = link.isMillrace;
+    this.progress.resumes = link.resumes;
     this.progress.outputPath = reply.outputPath ?? '';
     tell(
       'info',
@@ -148,7 +149,9 @@ export class ClientSession {
     switch: ({ stream: handle, atPacketSeqNum, chunk }) => {
       const stream = this.#stream(handle);
       if (!this.#hasChunks) return undefined;
-      if (!this.isIndexed || !stream.isUntouched) return this.#rotate(stream, atPacketSeqNum, chunk);
+      // A millrace relay knows what to do with a stream that has no packets yet, or none of this connection's.
+      if (this.link.isMillrace || !this.isIndexed || !stream.isUntouched)
+        return this.#rotate(stream, atPacketSeqNum, chunk);
       // LTTng flushes its buffers after the request: packets before the split may still come.
       if (atPacketSeqNum === 0n || chunk === undefined) return this.#openAgain(stream, chunk);
       stream.undecided = { atPacketSeqNum, chunk };

@@ -2,16 +2,17 @@
  * Both connections to a relay, and who speaks there: connect twice, VERSION, GET_CONFIGURATION. Either all of it
  * succeeds or nothing stays open.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { MillraceError, relayRet } from '../../errors.ts';
 import { limits } from '../../limits.ts';
 import { addressText } from '../../network/address.ts';
 import { dial } from '../../network/dial.ts';
-import { configurationFlags, privateFeatures, privateQuery } from '../../wire/relay/index.ts';
+import { configurationFlags, privateFeatures, privateQuery, resumeStates } from '../../wire/relay/index.ts';
 import { relayMajor, relayMinor } from '../commands/version.ts';
 import { ControlChannel } from './control-channel.ts';
 import { DataChannel } from './data-channel.ts';
 import type { DataLink } from './data-link.ts';
-import type { RelaySinkOptions } from './options.ts';
+import type { RelaySinkOptions, Resumes } from './options.ts';
 
 /** A relay that has been spoken to. */
 export interface RelayLink {
@@ -22,7 +23,18 @@ export interface RelayLink {
   clearAllowed: boolean;
   /** It is millrace, and can be told of losses. */
   isMillrace: boolean;
+  /** What becomes of the session that is about to be created. */
+  resumes: Resumes;
+  /** Where it was stored until now; empty before 2.11; undefined: nowhere. */
+  resumedPath: string | undefined;
 }
+
+const stateNames: Readonly<Record<number, Resumes>> = {
+  [resumeStates.never]: 'never',
+  [resumeStates.new]: 'new',
+  [resumeStates.known]: 'known',
+};
+const askAgainMs = 20;
 
 /** Minor from which relays tell their configuration. */
 const configurationSince = 12;
@@ -65,11 +77,32 @@ export async function connectRelay(
     }
     const has = (flag: bigint) => (flags & flag) !== 0n;
     const clearAllowed = has(configurationFlags.clearAllowed);
-    return { control, data, minor, clearAllowed, isMillrace: has(privateFeatures.forwarding) };
+    const isMillrace = has(privateFeatures.forwarding);
+    const there =
+      isMillrace && options.resume !== undefined
+        ? await resume(control, options.resume, timeoutMs)
+        : { resumes: 'never' as const, resumedPath: undefined };
+    return { control, data, minor, clearAllowed, isMillrace, ...there };
   } catch (error) {
     control.fail(error as MillraceError);
     data.fail(error as MillraceError);
     throw error;
+  }
+}
+
+/** RESUME_SESSION, asked until the relay is through with what the session's last connection has left. */
+async function resume(
+  control: ControlChannel,
+  request: NonNullable<RelaySinkOptions['resume']>,
+  timeoutMs: number,
+): Promise<Pick<RelayLink, 'resumes' | 'resumedPath'>> {
+  const deadlineMs = Date.now() + timeoutMs;
+  for (;;) {
+    const { busy, state, sessionPath } = await control.ask('resumeSession', request);
+    if (!busy) return { resumes: stateNames[state] ?? 'never', resumedPath: sessionPath };
+    if (Date.now() > deadlineMs)
+      throw new MillraceError('MR_ERR_CLIENT_PENDING', { peer: control.peer, seconds: timeoutMs / 1000 });
+    await delay(askAgainMs);
   }
 }
 

@@ -14,8 +14,13 @@ export interface RelaySinkOptions {
   via?: string | undefined;
   /** Highest minor to speak, 1 to 15; a session is never sent with a higher one than its source has. */
   minor?: number;
-  /** Another name, host or live timer for each session, just before it is opened. */
-  rename?: (open: SessionOpen) => SessionOpen;
+  /** Another name, host or live timer for each session, just before it is opened; `resumes`: see `SinkProgress`. */
+  rename?: (open: SessionOpen, resumes: Resumes) => SessionOpen;
+  /**
+   * The session may be taken up again at a millrace relay, or is: 16 bytes that nobody else knows, the same each time.
+   * `afresh`: what is stored of it is replaced. For a sink of one session.
+   */
+  resume?: { token: Buffer; afresh: boolean } | undefined;
   /** To connect, name resolution included, milliseconds. */
   dialTimeoutMs?: number;
   /** Without any reply while one is due, or without any byte taken while some wait, milliseconds. */
@@ -27,6 +32,9 @@ export interface RelaySinkOptions {
   /** Calls everything off. */
   signal?: AbortSignal;
 }
+
+/** Whether the relay goes on with the session (`known`), begins it (`new`), or could never go on with it. */
+export type Resumes = 'never' | 'new' | 'known';
 
 /** How far a sink is. Packets and bytes are those of data streams; padding is not counted. */
 export interface SinkProgress {
@@ -40,6 +48,8 @@ export interface SinkProgress {
   sessionsDone: number;
   /** The relay is millrace, and can say what it has stored. */
   isMillrace: boolean;
+  /** See `RelaySinkOptions.resume`. */
+  resumes: Resumes;
   /** Directory of the last session opened, as the relay told it; empty before 2.11. */
   outputPath: string;
   /** Minor that both sides speak; 0 before a session was opened. */

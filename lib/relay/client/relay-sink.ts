@@ -34,6 +34,7 @@ class RelayClient extends Writable implements RelaySink {
     metadataBytes: 0,
     sessionsDone: 0,
     isMillrace: false,
+    resumes: 'never',
     outputPath: '',
     minor: 0,
   };
@@ -101,10 +102,10 @@ class RelayClient extends Writable implements RelaySink {
   }
 
   async #open(frame: SessionOpen): Promise<void> {
-    const open = this.#options.rename?.(frame) ?? frame;
-    const link = await connectRelay(this.#options, Math.min(open.minor, relayMinor), (error) =>
+    const link = await connectRelay(this.#options, Math.min(frame.minor, relayMinor), (error) =>
       this.destroy(error),
     );
+    const open = this.#options.rename?.(frame, link.resumes) ?? frame;
     const session = new ClientSession(link, open, this.progress);
     this.#sessions.set(frame.session, session);
     await session.create();

@@ -16,6 +16,7 @@ export const createSession: Handler<'createSession', CommandContext> = {
     relay.lastSession += 1;
     const open = sessionOf(relay.lastSession, context.minor, request);
     if (context.route !== undefined) relay.forwarder?.route(open.session, context.route);
+    if (context.resumable !== undefined) relay.store.resumable(open.session, context.resumable);
     try {
       relay.store.accept(open);
     } catch (error) {

@@ -3,29 +3,55 @@ import { lastRecordOf } from '../../disk/last-record.ts';
 import { checkPath } from '../../disk/names.ts';
 import { MillraceError, relayRet } from '../../errors.ts';
 import type { Index } from '../../stage/frames.ts';
+import { resumeStates } from '../../wire/relay/index.ts';
 import type { CommandContext, Handler } from './handler.ts';
 import { ownDataStream } from './streams.ts';
 
 const nothing = { packetSizeBits: 0n, timestampBeginCycles: 0n, timestampEndCycles: 0n, packetSeqNum: 0n };
 
 /**
- * The last packet of a stream that is stored. Whoever asks has lost the connection of the session: it is given up here
- * first, so that what is answered holds.
+ * The session that this connection will create may be taken up again, or is. Whoever asks has lost the connection that it
+ * had: that is ended here first, so that what is then said of it holds. A relay that passes sessions on cannot go on with
+ * one: whoever gets it from there would be told of its end.
  */
+export const resumeSession: Handler<'resumeSession', CommandContext> = {
+  handle(context, { token, afresh }) {
+    const { relay } = context;
+    const resumable = { token: token.toString('hex'), afresh };
+    const living = [...relay.sessions.values()].filter(({ token }) => token === resumable.token);
+    for (const session of living) session.cut();
+    const { never, new: unknown, known } = resumeStates;
+    if (living.length > 0) return { ret: relayRet.ok, busy: true, state: never, sessionPath: undefined };
+    context.resumable = resumable;
+    const sessionPath = relay.store.book.pathOf(resumable.token);
+    const isKnown = !afresh && sessionPath !== undefined;
+    const state = relay.taps.length > 0 ? never : isKnown ? known : unknown;
+    return { ret: relayRet.ok, busy: false, state, sessionPath };
+  },
+  refuse: ({ ret }) => ({
+    ret: ret ?? relayRet.unknown,
+    busy: false,
+    state: resumeStates.never,
+    sessionPath: undefined,
+  }),
+};
+
+/** The last packet of a stream that is stored. */
 export const lastStored: Handler<'lastStored', CommandContext> = {
-  handle({ relay }, { sessionPath, streamPath, channelName }) {
-    const path = checkPath('session path', sessionPath, 1);
-    const living = [...relay.sessions.values()].filter((session) => session.path === path.join('/'));
-    for (const session of living) session.abort();
-    if (living.length > 0) return { ret: relayRet.ok, busy: true, found: false, ...nothing };
-    const directory = [relay.options.outputPath, ...path].join('/');
-    const record = lastRecordOf(directory, checkPath('stream path', streamPath), channelName);
-    if (record === undefined) return { ret: relayRet.ok, busy: false, found: false, ...nothing };
+  handle({ relay }, { sessionPath = '', streamPath, channelName }) {
+    const directory = [relay.options.outputPath, ...checkPath('session path', sessionPath)].join('/');
+    const components = checkPath('stream path', streamPath, 1);
+    // Producers before 2.11 name the whole directory of a stream.
+    const record =
+      sessionPath === ''
+        ? lastRecordOf([directory, ...components].join('/'), [], channelName)
+        : lastRecordOf(directory, components, channelName);
+    if (record === undefined) return { ret: relayRet.ok, found: false, ...nothing };
     const { packetSizeBits, timestampBeginCycles, timestampEndCycles, packetSeqNum = 0n } = record;
     const facts = { packetSizeBits, timestampBeginCycles, timestampEndCycles, packetSeqNum };
-    return { ret: relayRet.ok, busy: false, found: true, ...facts };
+    return { ret: relayRet.ok, found: true, ...facts };
   },
-  refuse: ({ ret }) => ({ ret: ret ?? relayRet.unknown, busy: false, found: false, ...nothing }),
+  refuse: ({ ret }) => ({ ret: ret ?? relayRet.unknown, found: false, ...nothing }),
 };
 
 /** A packet will never come: its record says so, with offset -1. */

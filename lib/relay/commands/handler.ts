@@ -1,4 +1,5 @@
 /** What a command's file exports: how it is carried out, and what a refusal looks like. */
+import type { Resumable } from '../../disk/trace-store.ts';
 import type { MillraceError } from '../../errors.ts';
 import type { CommandName, ReplyOf, RequestOf } from '../../wire/relay/index.ts';
 import type { RelaySession } from '../session.ts';
@@ -9,10 +10,13 @@ export interface CommandContext {
   readonly relay: RelayState;
   readonly peer: string;
   readonly address: string;
+  destroy(): void;
   /** Minor that both sides use: the smaller of the producer's and ours; 0 before VERSION. */
   minor: number;
   /** Where its session goes on to; undefined: nowhere but where all do. */
   route: string | undefined;
+  /** Its session may be taken up again, or is; undefined: it is as any other. */
+  resumable: Resumable | undefined;
   /** The connection's session, undefined before CREATE_SESSION. */
   session: RelaySession | undefined;
 }

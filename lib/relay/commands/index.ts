@@ -4,7 +4,7 @@ import { addStream } from './add-stream.ts';
 import { closeStream } from './close-stream.ts';
 import { createSession } from './create-session.ts';
 import { beginDataPending, dataPending, endDataPending, quiescentControl } from './data-pending.ts';
-import { forwardTo, lastStored, packetLost } from './forwarding.ts';
+import { forwardTo, lastStored, packetLost, resumeSession } from './forwarding.ts';
 import { getConfiguration } from './get-configuration.ts';
 import type { Handler } from './handler.ts';
 import { resetMetadata } from './reset-metadata.ts';
@@ -38,5 +38,6 @@ export const handlers = {
   udpSent,
   lastStored,
   packetLost,
+  resumeSession,
   forwardTo,
 } satisfies { [N in Exclude<CommandName, 'sendMetadata'>]: Handler<N, never> };

@@ -3,6 +3,7 @@
  * spooled by a process that died is brought there first. The producer notices nothing of an outage, until the spools are
  * full; then its data is held back, or the oldest packets go.
  */
+import { randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { Spool } from '../../disk/spool.ts';
 import { thinOldest } from '../../disk/spool-thin.ts';
@@ -205,7 +206,7 @@ export class Forwarder implements FrameTap {
 
   #created(directory: string, { uri }: ForwardTarget): Spool {
     const spool = Spool.create(directory, segmentBytesOf(this.#options));
-    spool.noted({ uri });
+    spool.noted({ uri, token: randomBytes(16).toString('hex') });
     return spool;
   }
 

@@ -12,11 +12,12 @@ import type { FrameBatch } from '../../stage/batch.ts';
 import type { Frame, SessionOpen } from '../../stage/frames.ts';
 import { Standing } from '../../stage/standing.ts';
 import { tell } from '../../telemetry.ts';
-import type { RelaySink } from '../client/options.ts';
+import type { RelaySink, Resumes } from '../client/options.ts';
 import { relaySink } from '../client/relay-sink.ts';
 import type { ForwardTarget, ShipperStatus } from './options.ts';
-import { type StoredThere, storedThere } from './stored-there.ts';
+import { type SessionThere, type StoredThere, sessionThere } from './stored-there.ts';
 
+const nothing: StoredThere = new Map();
 const firstRetryMs = 100;
 const mostRetryMs = 5000;
 const askEveryMs = 100;
@@ -112,7 +113,7 @@ export class Shipper {
     this.#unsure.clear();
     let isOpen = false;
     const standing = new Standing();
-    const stored = await this.#storedThere();
+    const { resume, stored = nothing } = await this.#there();
     let sink: RelaySink | undefined;
     let sent = from;
     let writing = false;
@@ -125,7 +126,10 @@ export class Shipper {
       const isDue = performance.now() - askedMs >= askEveryMs;
       if (sink === undefined || !isDue || asking !== undefined || writing) return;
       // Where a session cannot be resumed, packets go again with their metadata, without which nobody can read them.
-      const bareSince = sink.progress.isMillrace || this.#spool.isTight ? undefined : standing.bareSince;
+      const { isMillrace, resumes } = sink.progress;
+      // What has no indexes is sent again as a whole.
+      if (resumes !== 'never' && !standing.isIndexed && !this.#spool.isTight) return;
+      const bareSince = isMillrace || this.#spool.isTight ? undefined : standing.bareSince;
       const upTo = Math.min(standing.unfinishedSince ?? sent, bareSince ?? sent);
       if (upTo <= this.#spool.note.acknowledged) return;
       askedMs = performance.now();
@@ -147,16 +151,23 @@ export class Shipper {
       this.reading = segment;
     };
     const open = async (): Promise<RelaySink> => {
-      const opened = relaySink({ ...this.#options, signal, rename: (session) => this.#named(session) });
+      const opened = relaySink({
+        ...this.#options,
+        signal,
+        resume,
+        rename: (session, resumes) => this.#named(session, goesOn(resumes)),
+      });
       opened.on('error', (error) => failed.abort(error));
       sink = opened;
       for (const batch of standing.opening()) await write(opened, batch);
       return opened;
     };
+    const goesOn = (resumes: Resumes): boolean =>
+      resumes === 'known' || (resumes === 'new' && resume?.afresh === true);
     const opened = (by: RelaySink): void => {
       if (isOpen || by.progress.minor === 0) return;
       isOpen = true;
-      this.#opened(by);
+      this.#opened(by, goesOn(by.progress.resumes));
     };
 
     try {
@@ -196,13 +207,11 @@ export class Shipper {
     }
   }
 
-  /** What the relay has of packets that it has not acknowledged, after an outage; nothing where it cannot say. */
-  async #storedThere(): Promise<StoredThere> {
-    const { outputPath } = this.#spool.note;
-    if (typeof outputPath !== 'string' || outputPath === '') return new Map();
-    const stored = await storedThere(this.#spool, this.#options, outputPath, this.#stop.signal);
-    if (stored !== undefined) this.#doubled = '';
-    return stored ?? new Map();
+  /** How the session stands at the relay; before it was ever opened there, nobody need be asked. */
+  async #there(): Promise<SessionThere> {
+    const there = await sessionThere(this.#spool, this.#options, this.#stop.signal);
+    if (there.stored !== undefined) this.#doubled = '';
+    return there;
   }
 
   /** Takes note of what is sent, before it is: whether it arrives is not known until it is acknowledged. */
@@ -214,33 +223,42 @@ export class Shipper {
     this.#unsure.set(stream, { name: standing.nameOf(stream), first, last });
   }
 
-  /** A session is open there: from now on the next attempt must use another name. */
-  #opened(sink: RelaySink): void {
+  /** A session is open there; unless it goes on, the next one that does not must use another name. */
+  #opened({ progress: { outputPath: path } }: RelaySink, goesOn: boolean): void {
     const { uri } = this.#options;
     const part = Number(this.#spool.note.part ?? 0);
-    if (part > 0) {
+    if (goesOn || part > 0) {
       const doubled =
         this.#doubled === ''
           ? 'no packet is there twice'
           : `packets that may be there twice: ${this.#doubled}`;
-      tell('warn', 'forward:resumed', `${uri}: goes on in ${sink.progress.outputPath}; ${doubled}`, {
-        uri,
-        path: sink.progress.outputPath,
-      });
+      tell('warn', 'forward:resumed', `${uri}: goes on in ${path}; ${doubled}`, { uri, path });
     } else if (this.#failure !== undefined) tell('info', 'forward:connected', `${uri}: connected`, { uri });
     this.#failure = undefined;
     this.#doubled = '';
-    this.#spool.noted({ part: part + 1, outputPath: sink.progress.outputPath });
+    this.#spool.noted({ part: goesOn ? part : part + 1 });
   }
 
-  #named(open: SessionOpen): SessionOpen {
-    const renamed = this.#options.rename?.(open) ?? open;
-    const part = Number(this.#spool.note.part ?? 0);
-    if (part === 0) return renamed;
-    const sessionName = `${renamed.sessionName.slice(0, longestName)}-resumed-${part}`;
-    const idSessiond =
-      renamed.idSessiond === undefined ? undefined : renamed.idSessiond + (BigInt(part) << 32n);
-    return { ...renamed, sessionName, idSessiond };
+  /**
+   * The session as it is opened: as it was before if it `goesOn`, else under a name of its own, which is noted before it
+   * is used. Facts that the producer left out are the same each time.
+   */
+  #named(open: SessionOpen, goesOn: boolean): SessionOpen {
+    const renamed = this.#options.rename?.(open, 'never') ?? open;
+    const { note } = this.#spool;
+    const part = Number((goesOn ? note.naming : note.part) ?? 0);
+    const createdS = Number(note.createdS ?? Math.floor(Date.now() / 1000));
+    this.#spool.noted({ naming: part, createdS });
+    const { sessiondUuid, idSessiond = 0n, creationTimeS = BigInt(createdS) } = renamed;
+    const isNil = /^0*$/.test(sessiondUuid);
+    return {
+      ...renamed,
+      sessionName:
+        part === 0 ? renamed.sessionName : `${renamed.sessionName.slice(0, longestName)}-resumed-${part}`,
+      sessiondUuid: isNil && typeof note.token === 'string' ? note.token : sessiondUuid,
+      idSessiond: idSessiond + (BigInt(part) << 32n),
+      creationTimeS,
+    };
   }
 }
 
@@ -258,8 +276,9 @@ function passBefore(
 /** A packet, or a half of one, that the relay has already. */
 function isStored(frame: Frame, stored: StoredThere): boolean {
   if (frame.kind !== 'data' && frame.kind !== 'index' && frame.kind !== 'lost') return false;
+  if (!stored.has(frame.stream)) return false;
   const last = stored.get(frame.stream);
-  return last !== undefined && !isAfter(frame.netSeqNum, last);
+  return last === undefined || !isAfter(frame.netSeqNum, last);
 }
 
 function rangesOf(unsure: ReadonlyMap<number, { name: string; first: bigint; last: bigint }>): string {

@@ -1,79 +1,92 @@
 /**
- * What a millrace relay has stored of a session whose connection broke: asked for before the session goes on, so that
- * nothing is sent twice. The relay tells the index record of the last packet of each stream; which number that packet has
- * is found in the spool.
+ * How a session stands at a relay that it is brought to, asked before it goes on after an outage: whether it can be taken
+ * up there, and what is stored of it, so that nothing is sent twice. The relay tells the index record of the last packet
+ * of each stream; which number that packet has is found in the spool.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Spool } from '../../disk/spool.ts';
 import { readSpool } from '../../disk/spool-reader.ts';
 import type { Index, StreamOpen } from '../../stage/frames.ts';
-import { connectRelay, type RelayLink } from '../client/handshake.ts';
+import { indexesSince } from '../../stage/standing.ts';
+import type { ReplyOf } from '../../wire/relay/index.ts';
+import { connectRelay } from '../client/handshake.ts';
+import type { RelaySinkOptions } from '../client/options.ts';
 import type { ForwardTarget } from './options.ts';
 
-/** By stream: the last packet that is stored. */
-export type StoredThere = ReadonlyMap<number, bigint>;
+/** By stream: the last packet that is stored; undefined: all that the spool has. */
+export type StoredThere = ReadonlyMap<number, bigint | undefined>;
 
-const askAgainMs = 20;
+/** See the file's head. */
+export interface SessionThere {
+  /** How the session is to be opened; undefined: anew, under another name. */
+  resume: RelaySinkOptions['resume'];
+  /** undefined: the relay cannot say. */
+  stored: StoredThere | undefined;
+}
 
-/**
- * Asks about the session in `outputPath`. Resolves to undefined when the relay is not millrace and cannot say. Rejects
- * with the errors of `connectRelay` and `ControlChannel.ask`.
- */
-export async function storedThere(
+type Record = ReplyOf<'lastStored'>;
+
+/** Rejects with the errors of `connectRelay` and `ControlChannel.ask`. */
+export async function sessionThere(
   spool: Spool,
   target: ForwardTarget,
-  outputPath: string,
   signal: AbortSignal,
-): Promise<StoredThere | undefined> {
+): Promise<SessionThere> {
+  const { token, naming, acknowledged } = spool.note;
   // A hop stores nothing, and what is behind it cannot be asked.
-  if (target.via !== undefined) return undefined;
+  if (target.via !== undefined || typeof token !== 'string') return { resume: undefined, stored: undefined };
+  const resume = { token: Buffer.from(token, 'hex'), afresh: false };
+  if (naming === undefined) return { resume, stored: new Map() };
+  const { streams, indexes, isIndexed } = await packetsIn(spool, signal);
+  // Without indexes nobody knows which packets are there: all of them are sent again, in their place.
+  if (!isIndexed && acknowledged === 0) return { resume: { ...resume, afresh: true }, stored: new Map() };
   // The commands came with minor 12, whatever the session speaks.
-  const link = await connectRelay({ ...target, via: undefined, signal }, 15, () => undefined);
+  const link = await connectRelay({ ...target, resume, signal }, 15, () => undefined);
   try {
-    if (!link.isMillrace) return undefined;
-    return await storedOf(spool, link, outputPath, signal);
+    if (!link.isMillrace) return { resume, stored: undefined };
+    const stored = new Map<number, bigint | undefined>();
+    const { resumedPath: sessionPath } = link;
+    if (sessionPath === undefined) return { resume, stored };
+    for (const { stream, path, channelName } of streams.values()) {
+      const question = { sessionPath, streamPath: path, channelName };
+      const record = await link.control.ask('lastStored', question);
+      const mine = indexes.get(stream) ?? [];
+      const match = mine.find((index) => isOf(index, record));
+      if (match !== undefined) stored.set(stream, match.netSeqNum);
+      // It has more than this process wrote down before it died.
+      else if (record.found && mine.every((index) => isBefore(index, record))) stored.set(stream, undefined);
+    }
+    return { resume: isIndexed ? resume : undefined, stored };
   } finally {
     await link.control.end();
     await link.data.end();
   }
 }
 
-async function storedOf(
-  spool: Spool,
-  { control }: RelayLink,
-  sessionPath: string,
-  signal: AbortSignal,
-): Promise<StoredThere> {
-  const { streams, indexes } = await packetsIn(spool, signal);
-  const stored = new Map<number, bigint>();
-  for (const { stream, path, channelName } of streams.values()) {
-    const question = { sessionPath, streamPath: path, channelName };
-    let reply = await control.ask('lastStored', question);
-    for (; reply.busy; reply = await control.ask('lastStored', question))
-      await delay(askAgainMs, undefined, { signal });
-    if (!reply.found) continue;
-    const match = indexes
-      .get(stream)
-      ?.find(
-        (index) =>
-          index.timestampEndCycles === reply.timestampEndCycles &&
-          index.timestampBeginCycles === reply.timestampBeginCycles &&
-          index.packetSizeBits === reply.packetSizeBits &&
-          (index.packetSeqNum ?? 0n) === reply.packetSeqNum,
-      );
-    // Not found: all that is stored was acknowledged, and is out of the spool.
-    if (match !== undefined) stored.set(stream, match.netSeqNum);
-  }
-  return stored;
+function isOf(index: Index, record: Record): boolean {
+  return (
+    record.found &&
+    index.timestampEndCycles === record.timestampEndCycles &&
+    index.timestampBeginCycles === record.timestampBeginCycles &&
+    index.packetSizeBits === record.packetSizeBits &&
+    (index.packetSeqNum ?? 0n) === record.packetSeqNum
+  );
+}
+
+function isBefore(index: Index, record: Record): boolean {
+  if (index.timestampEndCycles !== record.timestampEndCycles)
+    return index.timestampEndCycles < record.timestampEndCycles;
+  return (index.packetSeqNum ?? 0n) < record.packetSeqNum;
 }
 
 /** Streams and index records of everything that is not acknowledged. */
 async function packetsIn(spool: Spool, signal: AbortSignal) {
   const streams = new Map<number, StreamOpen>();
   const indexes = new Map<number, Index[]>();
+  let isIndexed = true;
   const from = spool.note.acknowledged;
   for await (const { frames } of readSpool(spool, { from, toEnd: true, signal }))
     for (const frame of frames) {
+      if (frame.kind === 'sessionOpen') isIndexed = frame.minor >= indexesSince && !frame.snapshot;
       if (frame.kind === 'streamOpen' && frame.channelName !== 'metadata') streams.set(frame.stream, frame);
       const index = frame.kind === 'lost' ? frame.index : frame.kind === 'index' ? frame : undefined;
       if (index === undefined) continue;
@@ -81,5 +94,5 @@ async function packetsIn(spool: Spool, signal: AbortSignal) {
       mine.push(index);
       indexes.set(index.stream, mine);
     }
-  return { streams, indexes };
+  return { streams, indexes, isIndexed };
 }

@@ -157,6 +157,13 @@ const rows = {
     request: always(forwarding.lastStored),
     reply: always(forwarding.lastStoredReply),
   },
+  resumeSession: {
+    ...fromMillrace,
+    needs: 'nothing',
+    code: 0x4d52_0014,
+    request: always(forwarding.resumeSession),
+    reply: always(forwarding.resumeSessionReply),
+  },
   packetLost: { ...fromMillrace, code: 0x4d52_0012, request: always(forwarding.packetLost) },
   forwardTo: { ...fromMillrace, needs: 'nothing', code: 0x4d52_0013, request: always(forwarding.forwardTo) },
 } as const satisfies Record<string, Row>;

@@ -1,19 +1,44 @@
 /** Between two millrace relays, one of which forwards to the other: what is stored, what is lost, and the way on. */
 import { limits } from '../../limits.ts';
-import { flag, sizedString, struct, u8, u16, u32, u64 } from '../../schema/index.ts';
+import { bytes, flag, optionalString, sizedString, struct, u8, u16, u32, u64 } from '../../schema/index.ts';
 
 const pathBytes = 4095;
 
-/** LAST_STORED: the last packet of a stream that lies in a session's directory, once nobody writes there any more. */
+/** What becomes of a session with a token: it cannot be taken up here, is new, or goes on where it was left. */
+export const resumeStates = { never: 0, new: 1, known: 2 } as const;
+
+/**
+ * RESUME_SESSION: the session that this connection will create has this token, and goes on with what is stored of it;
+ * a connection that it had before is ended here. Before CREATE_SESSION.
+ */
+export const resumeSession = struct('resumeSession', [
+  ['token', bytes(16), 'random', 'the same whenever the session is taken up again'],
+  ['afresh', flag(u8), 'boolean', 'what is stored is replaced'],
+]);
+
+export const resumeSessionReply = struct('resumeSessionReply', [
+  ['ret', u32, 'return code'],
+  ['busy', flag(u8), 'boolean', 'the session is being closed: ask again'],
+  ['state', u8, 'resumeStates'],
+  ['sessionPathLength', u32, 'bytes with NUL', '0: nothing is known of it'],
+  [
+    'sessionPath',
+    optionalString('sessionPathLength', { max: limits.replyPathBytes - 2 }),
+    'text',
+    'where it was stored until now; relative to the output directory',
+  ],
+]);
+
+/** LAST_STORED: the last packet of a stream that lies in a session's directory. */
 export const lastStored = struct('lastStored', [
   ['sessionPathLength', u16, 'bytes with NUL'],
   ['streamPathLength', u16, 'bytes with NUL'],
   ['channelNameLength', u16, 'bytes with NUL'],
   [
     'sessionPath',
-    sizedString('sessionPathLength', { max: pathBytes }),
+    optionalString('sessionPathLength', { max: pathBytes }),
     'text',
-    'as CREATE_SESSION answered it',
+    'as CREATE_SESSION answered it; empty before 2.11',
   ],
   ['streamPath', sizedString('streamPathLength', { max: pathBytes }), 'text', 'as ADD_STREAM named it'],
   ['channelName', sizedString('channelNameLength', { max: limits.channelNameLength }), 'text'],
@@ -21,7 +46,6 @@ export const lastStored = struct('lastStored', [
 
 export const lastStoredReply = struct('lastStoredReply', [
   ['ret', u32, 'return code'],
-  ['busy', flag(u8), 'boolean', 'the session is being closed: ask again'],
   ['found', flag(u8), 'boolean', 'a packet is stored'],
   ['packetSizeBits', u64, 'bits', 'of that packet, as its index record has it'],
   ['timestampBeginCycles', u64, 'cycles'],

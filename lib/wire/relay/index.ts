@@ -16,5 +16,6 @@ export {
   udpOverheadBytes,
 } from './datagram.ts';
 export { dumpReply, dumpRequest } from './dump.ts';
+export { resumeStates } from './forwarding.ts';
 export { dataHeader, none, requestHeader } from './headers.ts';
 export { configurationFlags, traceFormats } from './session.ts';

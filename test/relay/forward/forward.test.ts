@@ -135,7 +135,7 @@ function whole(relay: TestRelay, name: string): Buffer {
   return Buffer.concat(packets);
 }
 
-test('a link that breaks in the middle: towards millrace no packet is lost or stored twice', async (t) => {
+test('a link that breaks in the middle: towards millrace the session goes on where it was', async (t) => {
   const next = await TestRelay.start(t);
   const links = await linked(t, next);
   const relay = await TestRelay.start(t, { forward: forwardTo(temporaryDirectory(t), [links.ends]) });
@@ -149,12 +149,7 @@ test('a link that breaks in the middle: towards millrace no packet is lost or st
   await relay.empty();
   await through(relay);
   await next.empty();
-  const directories = new Set(Object.keys(next.tree()).map((path) => path.split('/')[1]));
-  t.true(
-    directories.size > 1 && directories.has(`good-resumed-1-${r.creationDate}`),
-    [...directories].join(', '),
-  );
-  for (const name of ['c_0', 'c_1']) t.true(whole(next, name).equals(whole(relay, name)), name);
+  t.deepEqual(next.tree(), relay.tree());
   t.regex(
     relay.complaints().find(({ event }) => event === 'forward:resumed')?.text ?? '',
     /no packet is there twice/,

@@ -2,6 +2,7 @@
  * Forwarder, next relay and link die in any order: nothing that the forwarder reported as stored is lost, and nothing is
  * stored twice at the next relay.
  */
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { pattern, random } from '../../helpers/bytes.ts';
@@ -151,6 +152,12 @@ for (const seed of seeds)
     await chain.through();
     chain.next.kill('SIGTERM');
     await chain.next.ended;
+    const directories = readdirSync(join(chain.directory, 'next', 'vm'));
+    t.deepEqual(
+      directories.filter((name) => name.includes('resumed')),
+      [],
+      'each session goes on in its own directory',
+    );
     for (let number = 0; number < rounds; number += 1) {
       const counts = storedOf(join(chain.directory, 'next'), number);
       t.true(

@@ -66,8 +66,10 @@ const sizes: Record<string, readonly [fixed: number, strings: number]> = {
   udpOpenReply: [20, 0],
   udpSent: [12, 0],
   udpSentReply: [20, 0],
-  lastStored: [6, 3],
-  lastStoredReply: [38, 0],
+  lastStored: [6, 2],
+  lastStoredReply: [37, 0],
+  resumeSession: [17, 0],
+  resumeSessionReply: [10, 0],
   packetLost: [82, 1],
   forwardTo: [2, 1],
 };

@@ -48,7 +48,8 @@ test('relay commands: the table has every number from 1 to 22 and the private on
     18 rotateStreams 11 chunks, 19 createTraceChunk 11 chunks, 20 closeTraceChunk 11 chunks,
     21 traceChunkExists 11 chunks, 22 getConfiguration 12 nothing,
     1297219585 udpOpen 12 session, 1297219586 udpSent 12 session,
-    1297219601 lastStored 12 nothing, 1297219602 packetLost 12 session, 1297219603 forwardTo 12 nothing`;
+    1297219601 lastStored 12 nothing, 1297219604 resumeSession 12 nothing, 1297219602 packetLost 12 session,
+    1297219603 forwardTo 12 nothing`;
   t.deepEqual(
     [...relayCommands].map(([code, row]) => `${code} ${row.name} ${row.since ?? 0} ${row.needs}`),
     expected.split(',').map((line) => line.trim()),
