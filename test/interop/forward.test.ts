@@ -96,3 +96,33 @@ real(
     t.deepEqual(missed, []);
   },
 );
+
+real(
+  'millrace that is killed and comes back has the same session as the forwarder, byte for byte',
+  async (t) => {
+    const { scene, next, events } = await open(t, 'millrace');
+    await scene.lttng('create back --set-url=net://127.0.0.1');
+    await scene.lttng('enable-channel --userspace --subbuf-size=4096 small');
+    await scene.lttng('enable-event --userspace --channel=small millrace:*');
+    await scene.lttng('start');
+    const emitter = await scene.emitter();
+    for (let kills = 0; kills < 3; kills += 1) {
+      await emitter.emit(300);
+      t.is(await next.stop('SIGKILL'), 'SIGKILL');
+      await emitter.emit(300);
+      await next.startAgain();
+      if (kills === 1) await scene.lttng('rotate');
+    }
+    await emitter.emit(300);
+    await scene.lttng('stop');
+    await scene.lttng('destroy');
+    await emitter.finish();
+    await scene.endProducers();
+    t.is(await scene.relay.stop(), '0', scene.relay.errorText);
+    t.is(await next.stop(), '0', next.errorText);
+    const [here, there] = [files(scene.relay.outputPath), files(next.outputPath)];
+    t.deepEqual([...there.keys()].sort(), [...here.keys()].sort());
+    for (const [path, bytes] of here) t.true(there.get(path)?.equals(bytes) === true, path);
+    t.deepEqual(await events(next.outputPath), await events(scene.relay.outputPath));
+  },
+);
