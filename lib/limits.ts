@@ -202,6 +202,8 @@ export const limits = {
   viewerStallSeconds: 60,
   /** How long the same answer without news is held back, milliseconds. Viewers have no time-outs. */
   idleAnswerMs: 100,
+  /** The same of a first answer without news, when the viewer has read everything: busy streams have more by then. */
+  idleLingerMs: 10,
   /**
    * How long a beacon is kept back, milliseconds: a program that starts has its buffers some time before the relay
    * hears of its streams, and viewers break on what happened before they were told that nothing did.

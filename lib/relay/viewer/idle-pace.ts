@@ -3,6 +3,8 @@
  * a tenth of a second in between and learn of news that much later. So the first such answer about a thing is given
  * at once, and the same again only when there is news, or after a while. Source: live-protocol, "Checklists" 13;
  * viewers have no time-outs, but ask about one stream after the other, so news about another thing counts as well.
+ *
+ * A viewer that has read everything is told of the next packet without having asked twice: see `linger`.
  */
 /** What is asked about: what was last said of it. */
 export interface Topic {
@@ -25,10 +27,15 @@ export class IdlePace {
   readonly #clock: () => number;
 
   readonly #holdMs: number;
+  readonly #lingerMs: number;
 
-  /** `holdMs`: how long an answer is held back at most. `clock`: milliseconds, injectable for tests. */
-  constructor(holdMs: number, clock: () => number = () => performance.now()) {
+  /**
+   * `holdMs`: how long an answer is held back at most, `lingerMs`: a first one. `clock`: milliseconds, injectable for
+   * tests.
+   */
+  constructor(holdMs: number, lingerMs: number, clock: () => number = () => performance.now()) {
     this.#holdMs = holdMs;
+    this.#lingerMs = Math.min(lingerMs, holdMs);
     this.#clock = clock;
   }
 
@@ -37,6 +44,13 @@ export class IdlePace {
     if (topic.idleAtMs === 0 || topic.news) return 0;
     const since = this.#clock() - topic.idleAtMs;
     return Math.max(0, (topic.seen === this.#news ? this.#holdMs : this.#holdMs / 10) - since);
+  }
+
+  /** Nothing else is left to be read: the first answer without news may wait as well, a little. */
+  linger(topic: Topic): void {
+    if (topic.idleAtMs !== 0 || topic.news) return;
+    topic.idleAtMs = this.#clock() - this.#holdMs + this.#lingerMs;
+    topic.seen = this.#news;
   }
 
   /** An answer was given, with news or without. */

@@ -60,7 +60,7 @@ export class ViewerConnection implements ViewerContext {
     this.peer = `${accepted.remoteAddress ?? ''}:${accepted.remotePort ?? 0}`;
     const { pool } = viewers;
     const { scratch, limits } = this.relay;
-    this.#pace = new IdlePace(limits.idleAnswerMs);
+    this.#pace = new IdlePace(limits.idleAnswerMs, limits.idleLingerMs);
     const source = socketSource(accepted, { pool, quota: pool.quota(1), scratch, name: this.peer });
     this.#socket = source.socket;
     // nobody is there to be answered, though requests may be left, or an answer put off
@@ -184,8 +184,9 @@ export class ViewerConnection implements ViewerContext {
   /** Gives an answer now, or what is the answer later if this one brings no news. */
   #give(name: ViewerCommandName, request: object, answer: AnyAnswer): Promise<void> | undefined {
     if (this.#gone) return undefined;
-    const { reply, payload, ahead, topic, idle = false } = answer;
+    const { reply, payload, ahead, topic, idle = false, lingers = false } = answer;
     if (topic !== undefined) {
+      if (idle && lingers) this.#pace.linger(topic);
       if (idle && this.#pace.delayMs(topic) > 0) return this.#askAgain(name, request, topic);
       this.#pace.answered(topic, idle);
     }

@@ -115,7 +115,7 @@ test('a millrace viewer: whole records, what it missed, and a place to go on at'
 
 test('the first answer without news is given at once, the same again later, or when there is some', (t) => {
   let now = 1000;
-  const pace = new IdlePace(100, () => now);
+  const pace = new IdlePace(100, 10, () => now);
   const [one, two] = [newTopic(), newTopic()];
   t.is(pace.delayMs(one), 0);
   pace.answered(one, true);
@@ -131,4 +131,34 @@ test('the first answer without news is given at once, the same again later, or w
   pace.answered(one, true);
   pace.answered(one, false);
   t.is(pace.delayMs(one), 0, 'after news the next idle answer is a first one');
+  pace.linger(one);
+  t.is(pace.delayMs(one), 10, 'which may wait a little when there is nothing else');
+  now += 4;
+  pace.linger(one);
+  t.is(pace.delayMs(one), 6, 'and no longer, however often it is asked');
+  pace.news(two);
+  t.is(pace.delayMs(one), 0);
+  pace.answered(one, true);
+  pace.linger(one);
+  t.is(pace.delayMs(one), 100, 'the same again has its own time');
+  pace.linger(two);
+  t.is(pace.delayMs(two), 0, 'there is news');
+});
+
+test('who has read everything is told of the next packet at its first question; with more to read elsewhere it is not kept waiting', async (t) => {
+  const limits = { idleAnswerMs: 60_000, idleLingerMs: 60_000 };
+  const scene = await LiveScene.open(t, { channels: ['c_0', 'c_1'], relay: { limits } });
+  const [one, two] = scene.channels as [bigint, bigint];
+  await scene.send(1, two);
+  const { viewer } = await scene.viewer();
+  t.is((await viewer.index(one)).status, 'retry', 'the other stream has a packet');
+  await viewer.next(two);
+  await viewer.metadata(scene.metadata);
+  const next = viewer.index(two);
+  await scene.send(1, one);
+  t.is((await next).status, 'retry', 'as soon as there is one elsewhere');
+  t.deepEqual(await viewer.next(one), scene.packetsOf(one)[0]);
+  const later = viewer.index(one);
+  await scene.send(1, one);
+  t.is((await later).status, 'ok');
 });

@@ -47,6 +47,8 @@ export interface Answer<N extends ViewerCommandName> {
   topic?: Topic | undefined;
   /** The answer brings no news: it may be held back, and is made anew then. */
   idle?: boolean | undefined;
+  /** Nor is there anything else that the viewer could be told: the first such answer may wait, too. */
+  lingers?: boolean | undefined;
 }
 
 export interface ViewerHandler<N extends ViewerCommandName> {

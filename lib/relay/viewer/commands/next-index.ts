@@ -103,6 +103,12 @@ function flagsOf(context: ViewerContext, stream: ViewedStream): number {
   return flags;
 }
 
+/** Whether any stream has something to be read. */
+function hasPackets({ streams }: ViewerContext): boolean {
+  for (const stream of streams.values()) if (isData(stream) && stream.cursor.available) return true;
+  return false;
+}
+
 interface IndexAnswer extends Answer<'getNextIndex'> {
   packet: StoredPacket | undefined;
 }
@@ -125,7 +131,8 @@ function indexReply(context: ViewerContext, stream: ViewedStream | undefined, fo
     status,
     flags,
   };
-  return { reply, topic: stream?.topic, idle, packet, ahead: packet && packetPayload(packet) };
+  const lingers = idle === true && flags === 0 && !hasPackets(context);
+  return { reply, topic: stream?.topic, idle, lingers, packet, ahead: packet && packetPayload(packet) };
 }
 
 function answer(context: ViewerContext, streamId: bigint): IndexAnswer | Promise<IndexAnswer> {
@@ -155,7 +162,7 @@ export const getNextRecord: ViewerHandler<'getNextRecord'> = {
 
 function recordAnswer(
   stream: ViewedStream | undefined,
-  { reply, packet, topic, idle, ahead }: IndexAnswer,
+  { reply, packet, topic, idle, lingers, ahead }: IndexAnswer,
 ): Answer<'getNextRecord'> {
   const cursor = stream !== undefined && isData(stream) ? stream.cursor : undefined;
   const more = {
@@ -164,5 +171,5 @@ function recordAnswer(
     position: BigInt(packet?.position ?? cursor?.position ?? 0),
     lostPackets: BigInt(cursor?.lostPackets ?? 0),
   };
-  return { reply: { ...reply, ...more }, topic, idle, ahead };
+  return { reply: { ...reply, ...more }, topic, idle, lingers, ahead };
 }
