@@ -17,6 +17,8 @@ export class WriteLoad {
   readonly acked: Uint32Array;
   writes = 0;
   readonly ended: Promise<void>;
+  /** Acknowledged, over its life. */
+  bytesPerSecond = 0;
   #stop = false;
 
   /** `bytesPerSecond` 0: none. Ends when the server closes the connection, or `stop` is called. */
@@ -61,6 +63,8 @@ export class WriteLoad {
       waiting.push({ place, number: this.writes });
       socket.write(Buffer.concat([header(place * writeBytes), Buffer.alloc(writeBytes, stamp(this.writes))]));
     }
+    const acked = this.writes - waiting.length;
+    this.bytesPerSecond = (acked * writeBytes * 1000) / (performance.now() - startMs);
     socket.destroy();
   }
 }

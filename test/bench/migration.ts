@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { now } from './measure.ts';
+import { now, peakMemoryBytes } from './measure.ts';
 import { stamp, WriteLoad, writeBytes } from './migration-load.ts';
 import { type Columns, type Figures, type Samples, table } from './report.ts';
 import { count, named } from './rounds.ts';
@@ -20,13 +20,16 @@ import { compiled } from './targets.ts';
 const MiB = 2 ** 20;
 const bin = compiled('cli/bin.js');
 
-export const usage = 'bench migration [--quick] [--mib N] [--load MIB/S] [--runs N] [--disk DIR]';
+export const usage =
+  'bench migration [--quick] [--mib N] [--load MIB/S] [--runs N] [--ways idle,load,plain,nbdcopy] [--disk DIR]';
 
 const columns: Columns = {
   rate: { heading: 'MiB/s', decimals: 0 },
   pause: { heading: 'pause ms', decimals: 0 },
   sent: { heading: 'sent ÷ image', decimals: 2 },
   passes: { heading: 'passes', decimals: 0 },
+  written: { heading: 'clients MiB/s', decimals: 0 },
+  peak: { heading: 'peak MiB', decimals: 0 },
 };
 
 /** Runs what `argv` asks for and prints Markdown. Throws when a disk did not arrive as it was. */
@@ -38,21 +41,26 @@ export async function migrationBench(argv: string[]): Promise<void> {
       mib: { type: 'string' },
       load: { type: 'string' },
       runs: { type: 'string' },
+      ways: { type: 'string', default: 'idle,load,plain,nbdcopy' },
       disk: { type: 'string', default: tmpdir() },
     },
   });
   const bytes = count('--mib', values.mib, values.quick ? 256 : 1024) * MiB;
   const load = count('--load', values.load, 50) * MiB;
   const runs = count('--runs', values.runs, 3);
-  const ways: ReadonlyArray<readonly [string, (folder: string) => Promise<Figures>]> = [
-    ['millrace, idle', (folder) => migrate(folder, bytes, 0, [])],
-    [`millrace, ${load / MiB} MiB/s of writes`, (folder) => migrate(folder, bytes, load, [])],
-    ["millrace to flexnbd's protocol, idle", (folder) => migrate(folder, bytes, 0, ['--plain'])],
-    ['nbdcopy, nbdkit to nbdkit', (folder) => nbdcopy(folder, bytes)],
-  ];
-  const samples = new Map<string, Figures[]>(ways.map(([name]) => [name, []]));
+  const wanted = values.ways.split(',');
+  const ways = [
+    ['idle', 'millrace, idle', (folder) => migrate(folder, bytes, 0, [])],
+    ['load', `millrace, ${load / MiB} MiB/s of writes`, (folder) => migrate(folder, bytes, load, [])],
+    ['plain', "millrace to flexnbd's protocol, idle", (folder) => migrate(folder, bytes, 0, ['--plain'])],
+    ['nbdcopy', 'nbdcopy, nbdkit to nbdkit', (folder) => nbdcopy(folder, bytes)],
+  ] satisfies Array<[string, string, (folder: string) => Promise<Figures>]>;
+  const samples = new Map<string, Figures[]>(
+    ways.filter(([way]) => wanted.includes(way)).map(([, name]) => [name, []]),
+  );
   for (let run = 1; run <= runs; run += 1)
-    for (const [name, measure] of ways) {
+    for (const [, name, measure] of ways) {
+      if (!samples.has(name)) continue;
       const folder = mkdtempSync(join(values.disk, 'millrace-bench-'));
       try {
         samples.get(name)?.push(await named(`${name}, run ${run}`, () => measure(folder)));
@@ -60,7 +68,7 @@ export async function migrationBench(argv: string[]): Promise<void> {
         rmSync(folder, { recursive: true, force: true });
       }
     }
-  const ratios = [{ column: 'rate', to: 'nbdcopy, nbdkit to nbdkit' }];
+  const ratios = wanted.includes('nbdcopy') ? [{ column: 'rate', to: 'nbdcopy, nbdkit to nbdkit' }] : [];
   for (const line of table(`${bytes / MiB} MiB`, samples as Samples, columns, ratios)) console.log(line);
 }
 
@@ -130,6 +138,10 @@ async function migrate(
   await Promise.all([made(at('from.sock')), made(at('to.sock'))]);
   const clients = new WriteLoad(fromPort, bytes, load);
   await delay(load === 0 ? 0 : 500);
+  let peak = 0;
+  const watch = setInterval(() => {
+    for (const { pid = 0 } of [source, destination]) peak = Math.max(peak, peakMiB(pid));
+  }, 50);
   const startS = now();
   const mirror = start(process.execPath, [
     bin,
@@ -145,6 +157,7 @@ async function migrate(
     said += text.toString();
   });
   const [[code], [arrived]] = await Promise.all([once(mirror, 'close'), once(destination, 'close')]);
+  clearInterval(watch);
   const seconds = now() - startS;
   clients.stop();
   await clients.ended;
@@ -165,7 +178,18 @@ async function migrate(
     pause: Number(done?.pauseMs),
     sent: Number(done?.sentBytes) / bytes,
     passes: events.filter(({ event }) => event === 'pass').length,
+    written: clients.bytesPerSecond / MiB,
+    peak,
   };
+}
+
+/** 0 for a process that is ending. */
+function peakMiB(pid: number): number {
+  try {
+    return peakMemoryBytes(pid) / MiB;
+  } catch {
+    return 0;
+  }
 }
 
 /** Throws when a write that was acknowledged is not there. */
@@ -195,5 +219,5 @@ async function nbdcopy(folder: string, bytes: number): Promise<Figures> {
   const seconds = now() - startS;
   for (const server of servers) server.kill();
   if (code !== 0) throw new Error(`nbdcopy ended with ${code}`);
-  return { rate: bytes / MiB / seconds, pause: 0, sent: 1, passes: 1 };
+  return { rate: bytes / MiB / seconds, pause: 0, sent: 1, passes: 1, written: 0, peak: 0 };
 }

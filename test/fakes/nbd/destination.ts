@@ -111,6 +111,8 @@ export class FakeDestination {
       }
       if (request.type === bytes.types.write)
         (await peer.read(request.length)).copy(this.image, request.offset);
+      if (request.type === bytes.types.writeZeroes)
+        this.image.fill(0, request.offset, request.offset + request.length);
       this.#changed();
       if (this.#sin.reply !== undefined) await this.#sin.reply(peer, request);
       else peer.write(bytes.reply(request.cookie));

@@ -1,52 +1,11 @@
 // Conversations made invalid, the same way for each seed: whatever is said, the server and the others live on.
 import test from 'ava';
-import { noise, u32 } from '../../helpers/bytes.ts';
+import { noise } from '../../helpers/bytes.ts';
 import { mutate } from '../../helpers/mutate.ts';
 import { client, mib, newImage, RawClient, serve } from '../../helpers/nbd.ts';
-import {
-  clientFlags,
-  commands,
-  contextQuery,
-  exportQuery,
-  option,
-  request,
-} from '../../helpers/nbd-bytes.ts';
+import { conversations } from '../../helpers/nbd-conversations.ts';
 
-const requests = Buffer.concat([
-  request({ type: commands.write, cookie: 1, offset: 4096, length: 512 }),
-  noise(512, 1),
-  request({ type: commands.read, cookie: 2, length: 8192 }),
-  request({ type: commands.status, cookie: 3, length: mib }),
-  request({ type: commands.zero, cookie: 4, offset: 65_536, length: 65_536 }),
-  request({ type: commands.trim, cookie: 5, offset: 131_072, length: 65_536 }),
-  request({ type: commands.flush, cookie: 6 }),
-  request({ type: commands.disc, cookie: 7 }),
-]);
-
-const newstyle = Buffer.concat([
-  clientFlags,
-  option(8),
-  option(9, contextQuery('')),
-  option(10, contextQuery('', 'base:allocation')),
-  option(3),
-  option(6, exportQuery('', 3)),
-  option(7, exportQuery('', 3)),
-  requests,
-]);
-
-const extended = Buffer.concat([
-  clientFlags,
-  option(11),
-  option(7, exportQuery('')),
-  u32(0x21e41c71),
-  requests,
-]);
-
-for (const [name, style, said] of [
-  ['newstyle', 'newstyle', newstyle],
-  ['extended headers', 'newstyle', extended],
-  ['oldstyle', 'oldstyle', requests],
-] as const)
+for (const { name, style, said } of conversations)
   test(`fuzz: ${name}`, async (t) => {
     // a disk beside it in the same process, and a client of it
     const precious = noise(mib, 9);

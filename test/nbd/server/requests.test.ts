@@ -301,27 +301,3 @@ test('an image that shrinks in the middle of a long simple READ costs the connec
   const next = new RawClient(t, served.port);
   t.is((await next.take(18)).length, 18);
 });
-
-test('clients that vanish behind any byte of a conversation lose nobody anything', async (t) => {
-  const { port, raw, server, stored } = await plain(t);
-  const said = Buffer.concat([
-    clientFlags,
-    option(8),
-    option(7, exportQuery('')),
-    request({ type: write, cookie: 1, offset: 4096, length: 64 }),
-    noise(64, 3),
-    request({ type: read, cookie: 2, length: 512 }),
-    request({ type: disc }),
-  ]);
-  for (let bytes = 0; bytes <= said.length; bytes += 3) {
-    const one = new RawClient(t, port);
-    one.say(said.subarray(0, bytes));
-    if (bytes % 2 === 0) one.socket.end();
-    else setImmediate(() => one.socket.resetAndDestroy());
-    await one.closed;
-  }
-  raw.say(request({ type: read, cookie: 8, length: 512 }));
-  t.deepEqual(await raw.take(528), Buffer.concat([simple(8), stored().subarray(0, 512)]));
-  while (server.clients > 1) await new Promise((resolve) => setImmediate(resolve));
-  t.is(server.clients, 1);
-});

@@ -1,5 +1,5 @@
 // Who is let in, who has to go, and what is durable when. The letters are those of nbd-migration, E.
-import { truncateSync } from 'node:fs';
+import { statSync, truncateSync } from 'node:fs';
 import test from 'ava';
 import { AccessList } from '../../../lib/nbd/acl.ts';
 import { noise } from '../../helpers/bytes.ts';
@@ -140,4 +140,22 @@ test('a disk that grows is shown with its new size to who comes, who is there ke
   const back = Buffer.alloc(512);
   await after.read(back, 0, 512, 2 * mib - 512);
   t.true(back.equals(bytes));
+});
+
+test('L5, L7: while the map is being built clients are served at once, zeroes are written out, and the end does not wait', async (t) => {
+  const extentSource = () => new Promise<never>(() => undefined);
+  const image = await newImage(t, mib, [], { extentSource });
+  const { port, stored } = await serve(t, image);
+  const startMs = performance.now();
+  const disk = await client(t, port);
+  t.true(performance.now() - startMs < 1000);
+  await disk.write(noise(4096, 1), 0, 4096, 4096);
+  await disk.write(Buffer.alloc(65_536), 0, 65_536, 131_072);
+  t.is(image.allocationMap.state, 'building');
+  // both were allocated: nothing is taken for a hole
+  t.is(statSync(image.path).blocks * 512, 4096 + 65_536);
+  t.true(stored().subarray(4096, 8192).equals(noise(4096, 1)));
+  await disk.disconnect();
+  await image.close();
+  t.is(image.allocationMap.state, 'unknown');
 });
