@@ -67,15 +67,19 @@ function rehearse(order: WatchOrder): void {
       viewer.read();
     }
     viewer.close();
-    pause();
+    pause(reattachSeconds);
   }
 }
 
-/** lttng-relayd lets nobody attach before it has noticed that the last viewer is gone. */
-function pause(): void {
-  const until = now() + 0.02;
+function pause(seconds: number): void {
+  const until = now() + seconds;
   while (now() < until);
 }
+
+/** lttng-relayd lets nobody attach before it has noticed that the last viewer is gone. */
+const reattachSeconds = 0.02;
+/** A relay has stored a packet's data by then, and knows that its viewer waits. */
+const settleSeconds = 0.0005;
 
 function send({ producer, stream }: Stage, from: number, packets: number): void {
   for (let seqNum = from; seqNum < from + packets; seqNum += 1) {
@@ -171,6 +175,7 @@ function latency(order: WatchOrder): WatchResult {
   for (let seqNum = 0; seqNum < order.packets; seqNum += 1) {
     producer.sendPacket(stream, seqNum);
     if (isWaiting) viewer.ask();
+    pause(settleSeconds);
     const at = now();
     if (isWaiting) producer.beginIndex();
     else {
@@ -195,7 +200,7 @@ function attach(order: WatchOrder): WatchResult {
     if (viewer.metadata(metadata) === 0) throw new Error('no metadata');
     const seconds = now() - at;
     viewer.close();
-    pause();
+    pause(reattachSeconds);
     return seconds;
   });
   return { attach: median(samples) * 1000 };
