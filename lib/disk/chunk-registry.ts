@@ -168,6 +168,7 @@ export class ChunkRegistry {
     if (current === chunk) holder.current = undefined;
     holder.awaitingClose = undefined;
     chunk.release(holder);
+    if (chunk.users > 0) this.#journal.settle();
     return path;
   }
 

@@ -6,6 +6,16 @@ import { MillraceError, why } from '../errors.ts';
 /** Directories are 0770, less the umask. Source: relay-behaviour, "Modes and opening". */
 export const directoryMode = 0o770;
 
+/** As `makeDirectory`; one call of the system where, as is likely, only the last directory is missing. */
+export function makeNewDirectory(path: string): boolean {
+  try {
+    mkdirSync(path, { mode: directoryMode });
+    return true;
+  } catch {
+    return makeDirectory(path);
+  }
+}
+
 /**
  * Makes a directory, and its parents, unless they are there. One by one, because Node 20's own recursion never
  * ends where the system says ENOENT below a directory that exists, as in /proc. Returns whether it is new. Errors:

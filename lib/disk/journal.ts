@@ -115,11 +115,11 @@ export class Journal implements StoreJournal, ChunkJournal {
   }
 
   chunkClosed(chunk: number, action: ChunkClosed['action'], archive: string): void {
-    this.#announce({ kind: 'chunkClosed', chunk, action, archive });
+    this.#gather({ kind: 'chunkClosed', chunk, action, archive });
   }
 
   chunkGone(chunk: number): void {
-    this.#announce({ kind: 'chunkGone', chunk });
+    this.#gather({ kind: 'chunkGone', chunk });
   }
 
   /** Notes sessions, streams and trace chunks; other frames are passed over. */

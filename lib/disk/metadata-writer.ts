@@ -231,9 +231,9 @@ export class MetadataWriter {
     const path = [...this.#components, this.name].join('/');
     const wholeBytes = file.writtenBytes;
     const { journal } = this.#context;
+    // nothing in it is committed before the journal is told so
     const id = journal.fileNoted('metadata', chunk.number, path);
     if (wholeBytes > 0) journal.fileCommitted(id, wholeBytes);
-    else journal.settle();
     this.#chunk = chunk;
     this.#inCommand = false;
     this.#saidBytes = 0;

@@ -26,10 +26,12 @@ export interface ChunkJournal {
   /** It is about to go to another place: one rename, or several. */
   moveBegun(chunk: number, to: string): void;
   moveDone(chunk: number): void;
-  /** What is to become of it when it is complete; `archive`: where it would go. */
+  /** What is to become of it when it is complete, once `settle` was called; `archive`: where it would go. */
   chunkClosed(chunk: number, action: ChunkDone['action'], archive: string): void;
   /** Nothing more is to become of it. */
   chunkGone(chunk: number): void;
+  /** See `StoreJournal`. */
+  settle(): void;
 }
 
 /** What a writer tells the journal, so that the next start knows where to look. */

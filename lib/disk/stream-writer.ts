@@ -48,6 +48,8 @@ export class StreamWriter implements TracefileOwner {
   /** The file that packets go to; undefined between a rotation to no chunk and the next one. */
   #current: Tracefile | undefined;
   /** In place of the current file, when the stream has gone over to a chunk and its first file there is not made yet. */
+  #entering: TraceChunk | undefined;
+  /** That file, once the journal knows of it. */
   #announced: AnnouncedTracefile | undefined;
   /** All open files in the order of their packets, the current one last. */
   #files: Tracefile[] = [];
@@ -118,11 +120,11 @@ export class StreamWriter implements TracefileOwner {
 
   /** Whether packets have a file to go to. */
   get hasFile(): boolean {
-    return this.#current !== undefined || this.#announced !== undefined;
+    return this.#current !== undefined || this.#entering !== undefined;
   }
 
   get committedBytes(): number {
-    if (this.#announced !== undefined) return 0;
+    if (this.#entering !== undefined) return 0;
     return this.#current?.committedBytes ?? this.ledger.stored.bytes;
   }
 
@@ -233,15 +235,29 @@ export class StreamWriter implements TracefileOwner {
     return tracefile;
   }
 
+  /** Tells the journal of the file that `enter` is to make. A failure gives the stream up. */
+  announce(): void {
+    const chunk = this.#entering;
+    if (chunk === undefined) return;
+    try {
+      this.#announced ??= this.#announceFirst(chunk);
+    } catch (error) {
+      this.#entering = undefined;
+      this.fail(error as MillraceError);
+    }
+  }
+
   /**
    * Makes the first file in the chunk that the stream has gone over to, if that is still to be done. A failure gives
    * the stream up.
    */
   enter(): void {
-    const announced = this.#announced;
-    if (announced === undefined) return;
-    this.#announced = undefined;
+    if (this.#entering === undefined) return;
     this.#context.entering.delete(this);
+    this.announce();
+    const announced = this.#announced;
+    this.#entering = this.#announced = undefined;
+    if (announced === undefined) return;
     try {
       this.#makeFile(announced);
     } catch (error) {
@@ -439,7 +455,8 @@ export class StreamWriter implements TracefileOwner {
     this.stored.leaveChunk();
     if (next === undefined || first === undefined) {
       // Nothing has to be there yet: the old chunk need not wait until new files are made.
-      this.#announced = next && this.#announceFirst(next);
+      this.#entering = next;
+      this.#announced = undefined;
       if (next !== undefined) this.#context.entering.add(this);
       this.#chunk = next;
       this.#current = undefined;
@@ -517,7 +534,7 @@ export class StreamWriter implements TracefileOwner {
     for (const tracefile of this.#files) tracefile.close();
     this.#files = [];
     this.#current = undefined;
-    this.#announced = undefined;
+    this.#entering = this.#announced = undefined;
     this.#context.entering.delete(this);
     this.#switch?.done();
     this.#switch = undefined;

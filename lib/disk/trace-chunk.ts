@@ -26,7 +26,7 @@ import {
   topLevel,
   unlinkIfThere,
 } from './chunk-places.ts';
-import { makeDirectory } from './directories.ts';
+import { makeDirectory, makeNewDirectory } from './directories.ts';
 import type { ChunkRest } from './resume-book.ts';
 import { dateOfChunk } from './session-path.ts';
 import type { ChunkJournal } from './store-context.ts';
@@ -65,6 +65,8 @@ export interface ChunkFile {
 /** See the file's head. */
 export class TraceChunk {
   readonly #origin: ChunkOrigin;
+  /** Date of its creation as names have it. */
+  readonly #created: string;
   /** Its number in the journal. */
   readonly number: number;
   readonly #birthName: string;
@@ -72,7 +74,8 @@ export class TraceChunk {
   #path: string;
   /** Where it goes if nothing is to become of it. */
   #home: string;
-  #closeTimeS: bigint | undefined;
+  /** Date of its close in its name, with a hyphen; empty before that. */
+  #closed = '';
   #action: ChunkDone['action'] = 'none';
   readonly #users = new Set<object>();
   /** Directories as `directory` found them, until the next rename. */
@@ -86,6 +89,7 @@ export class TraceChunk {
   /** Makes its directory at `path` below the session's. Errors: MR_ERR_DISK_CREATE. */
   constructor(origin: ChunkOrigin, path: readonly string[]) {
     this.#origin = origin;
+    this.#created = dateOfChunk(Number(origin.creationTimeS));
     this.#birthName = this.name;
     this.#path = path.join('/');
     this.#home = isTemporary(this.#path) ? this.name : this.#path;
@@ -129,9 +133,8 @@ export class TraceChunk {
 
   /** `<created>-<n>`, and `<created>-<closed>-<n>` once it is closed; chunk 0 has no name before that. */
   get name(): string {
-    const { id, creationTimeS, overrideName } = this.#origin;
-    if (overrideName !== undefined || this.#closeTimeS === undefined) return birthName(this.#origin);
-    return `${dateOfChunk(Number(creationTimeS))}-${dateOfChunk(Number(this.#closeTimeS))}-${id}`;
+    const { id, overrideName } = this.#origin;
+    return overrideName ?? `${this.#created}${this.#closed}-${id}`;
   }
 
   /** Directory of the chunk, relative to the output directory. */
@@ -185,11 +188,25 @@ export class TraceChunk {
     const found = { directory: this.#absolute(relative), relative };
     if (!this.#made.has(key)) {
       if (key !== '') this.#origin.journal.chunkDirectory(this.number, key);
-      if (makeDirectory(found.directory)) this.#new.add(key);
-      this.#made.add(key);
+      this.#make(key);
     }
     this.#directories.set(key, found);
     return found;
+  }
+
+  /** Makes a directory. Where there is nothing but what the chunk made, nothing is looked for first. */
+  #make(key: string): void {
+    const isOwn = key === '' ? this.#path !== '' : this.#isBelowNew(key);
+    if (isOwn)
+      for (let end = key.indexOf('/'); end !== -1; end = key.indexOf('/', end + 1))
+        this.#makeOne(key.slice(0, end), makeNewDirectory);
+    this.#makeOne(key, isOwn ? makeNewDirectory : makeDirectory);
+  }
+
+  #makeOne(key: string, make: (path: string) => boolean): void {
+    if (this.#made.has(key)) return;
+    if (make(this.#absolute(this.#relative(below(this.#path, key))))) this.#new.add(key);
+    this.#made.add(key);
   }
 
   /** Notes a file, so that deleting the chunk deletes it; `components` relative to the chunk. `file`: is told before. */
@@ -236,7 +253,7 @@ export class TraceChunk {
 
   /** What is to become of it when its last user leaves; a later word counts. */
   close(closeTimeS: bigint, action: ChunkDone['action']): void {
-    this.#closeTimeS = closeTimeS;
+    this.#closed = `-${dateOfChunk(Number(closeTimeS))}`;
     this.#action = this.named && action === 'moveToCompleted' ? 'none' : action;
     this.#origin.journal.chunkClosed(this.number, this.#action, `${archives}/${this.name}`);
   }
@@ -259,6 +276,7 @@ export class TraceChunk {
   }
 
   #delete(): void {
+    this.#origin.journal.settle();
     for (const file of this.#files.values()) file?.cleared();
     deleteChunk(this.#absolute(this.path), this.#files.keys(), topLevel(this.#made), this.#path !== '');
     this.#files.clear();

@@ -51,8 +51,8 @@ export interface AnnouncedTracefile {
 }
 
 /**
- * Tells the journal of a tracefile that is to be made, and makes its directory. Those of one request are told first
- * and made afterwards, so that they share a write. Errors: MR_ERR_DISK_CREATE.
+ * Tells the journal of a tracefile that is to be made, and makes its directory. Several are told of first and made
+ * afterwards, so that they share a write. Errors: MR_ERR_DISK_CREATE.
  */
 export function announceTracefile(
   place: TracefilePlace,

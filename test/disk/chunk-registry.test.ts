@@ -49,6 +49,7 @@ class Chunks {
       chunkGone: (chunk: number) => {
         places.delete(chunk);
       },
+      settle: () => undefined,
     };
     this.registry = new ChunkRegistry(this.outputPath, journal, ({ path }) => this.complete.push(path));
   }

@@ -138,6 +138,7 @@ function session(t: ExecutionContext): (id: bigint, path: readonly string[]) => 
           fileFound: () => undefined,
           chunkClosed: () => undefined,
           chunkGone: () => undefined,
+          settle: () => undefined,
         },
         onComplete: () => undefined,
         onUnused: () => undefined,

@@ -65,6 +65,19 @@ export class TestRelay {
     );
   }
 
+  /** Resolves when there is an empty file of each of these names outside the archives: those of a new chunk are made a little later. */
+  async made(...names: string[]): Promise<void> {
+    const empty = () =>
+      Object.entries(this.tree()).filter(
+        ([path, bytes]) => bytes?.length === 0 && !path.includes('/archives/'),
+      );
+    const missing = () => names.filter((name) => !empty().some(([path]) => `/${path}`.endsWith(`/${name}`)));
+    await until(
+      () => missing().length === 0,
+      () => `without a file: ${missing().join(', ')}`,
+    );
+  }
+
   /** Resolves when the peers are gone and nothing of theirs is left. */
   async empty(): Promise<void> {
     const owned = () => [left(this.relay), ...this.descriptors()].join(' ').trim();

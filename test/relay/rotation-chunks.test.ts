@@ -53,6 +53,7 @@ class Session {
   async rotate(chunk?: bigint): Promise<void> {
     await this.producer.ok(r.rotateStreams([[this.metadata, 0n]], chunk));
     await this.producer.ok(r.rotateStreams([[this.stream, this.sent]], chunk));
+    if (chunk !== undefined) await this.relay.made('c_0');
   }
 
   /** Files with their sizes, and empty directories, below the session's. */

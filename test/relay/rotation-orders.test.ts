@@ -143,6 +143,7 @@ test('a chunk exists until its last stream has left it and it has its final name
     [0, pattern(8)],
     [1, pattern(8, 1)],
   ] as const;
+  await relay.made('c_0');
   t.deepEqual(filesOf(relay, 's1'), { ...stored(old, packets), ...stored(next, []) });
 });
 
@@ -295,6 +296,7 @@ test('all three forms of ROTATE_STREAMS rotate to the chunk that they name', asy
       ),
     );
     await closeChunk(producer, 0n, 'delete');
+    await relay.made(`${directory(sessionName)}/${ustPath}/c_0`, `${directory(sessionName)}/${ustPath}/c_1`);
     t.deepEqual(Object.keys(filesOf(relay, sessionName)), [`${ustPath}/c_0`, `${ustPath}/c_1`]);
   }
 });
