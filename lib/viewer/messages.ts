@@ -51,8 +51,9 @@ export class StreamMessages implements EventTime {
   kind: MessageKind = messageKinds.packetBegin;
   seconds = Number.NEGATIVE_INFINITY;
   nanos = 0;
-  clockHigh = 0;
-  clockLow = 0;
+  // Doubles from the beginning: words of 32 bits become some, and compiled code would have to be thrown away then.
+  clockHigh = Number.NaN;
+  clockLow = Number.NaN;
   event: EventCode | undefined;
   loss: Loss | undefined;
   #phase: Phase = 'packet';
@@ -162,22 +163,27 @@ export class StreamMessages implements EventTime {
     const aside = this.#aside;
     aside.at = 0;
     aside.start = 0;
-    this.#guard(() =>
-      wanted ? this.event?.render(this.cursor, aside) : this.event?.skip(this.cursor, undefined),
-    );
+    this.#decode(aside, wanted);
     this.#isAside = true;
   }
 
   /** Decodes the event at hand, and writes it to `out` if it is wanted. Called once for each. */
   render(out: TextBuffer, wanted: boolean): void {
     if (!this.#isAside) {
-      this.#guard(() =>
-        wanted ? this.event?.render(this.cursor, out) : this.event?.skip(this.cursor, undefined),
-      );
+      this.#decode(out, wanted);
       return;
     }
     if (wanted && this.asideWanted) out.at = out.append(this.#aside, out.at);
     this.#isAside = false;
+  }
+
+  #decode(out: TextBuffer, wanted: boolean): void {
+    try {
+      if (wanted) this.event?.render(this.cursor, out);
+      else this.event?.skip(this.cursor, undefined);
+    } catch (error) {
+      throw this.#decodeError(error);
+    }
   }
 
   #enter({ packet, bytes }: Supplied): void {

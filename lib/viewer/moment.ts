@@ -41,8 +41,8 @@ export class ClockReader {
   readonly #isNano: boolean;
   readonly #base: Moment;
   /** The last result. */
-  seconds = 0;
-  nanos = 0;
+  seconds = Number.NaN;
+  nanos = Number.NaN;
 
   constructor(clock: ClockClass, offset: ClockOffset = { seconds: 0n, ns: 0n }) {
     this.clock = clock;

@@ -177,8 +177,8 @@ function writeHexadecimal(u: Uint8Array, n: number, high: number, low: number): 
 const powers = Float64Array.from({ length: 23 }, (_, i) => 10 ** i);
 
 /**
- * As C prints it with `%g`; `isNegative`: the sign bit, which NaN has too. Six digits come from one multiplication
- * where that is far enough from a half to be rounded safely, and from exact arithmetic otherwise. Source: ctf, "Values".
+ * As C prints it with `%g`; `isNegative`: the sign bit, which NaN has too. Where there is no exponent to print, six digits
+ * come from one multiplication and from what it lost. Source: ctf, "Values".
  */
 export function writeFloat(u: Uint8Array, n: number, value: number, isNegative: boolean): number {
   if (isNegative) u[n++] = 45;
@@ -187,16 +187,33 @@ export function writeFloat(u: Uint8Array, n: number, value: number, isNegative: 
     let exponent = size >= 1 ? 0 : -4;
     while (size >= (exponent < -1 ? 1 / (powers[-exponent - 1] as number) : (powers[exponent + 1] as number)))
       exponent += 1;
-    const scaled = size * (powers[5 - exponent] as number);
+    const power = powers[5 - exponent] as number;
+    const scaled = size * power;
     const digits = Math.floor(scaled);
-    const rest = scaled - digits;
-    // Without a multiplication a half is one; it goes to the even neighbour.
-    if (exponent === 5 && rest === 0.5 && digits < 999_999)
-      return writeSixDigits(u, n, digits + (digits % 2), exponent);
-    if (Math.abs(rest - 0.5) > 1e-6 && digits >= 100_000 && digits < 999_999)
-      return writeSixDigits(u, n, rest > 0.5 ? digits + 1 : digits, exponent);
+    const half = scaled - digits - 0.5;
+    if (digits < 999_999) {
+      const beyond = half === 0 ? productError(size, power, scaled) : half;
+      // A half that is exactly one goes to the even neighbour.
+      const isUp = beyond > 0 || (beyond === 0 && digits % 2 === 1);
+      return writeSixDigits(u, n, isUp ? digits + 1 : digits, exponent);
+    }
   }
   return writeText(u, n, floatText(size));
+}
+
+/** What `product`, the double nearest to `a * b`, lacks of it: exactly. Source: Dekker 1971, "mul12". */
+function productError(a: number, b: number, product: number): number {
+  const aHigh = upperHalf(a);
+  const bHigh = upperHalf(b);
+  const aLow = a - aHigh;
+  const bLow = b - bHigh;
+  return aLow * bLow - (product - aHigh * bHigh - aLow * bHigh - aHigh * bLow);
+}
+
+/** The upper 26 of 53 bits. */
+function upperHalf(value: number): number {
+  const shifted = value * 134_217_729;
+  return shifted - (shifted - value);
 }
 
 /** Six significant digits without exponent and without the zeros behind them; `exponent`: -4 to 5. */

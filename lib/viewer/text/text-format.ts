@@ -19,10 +19,10 @@ export class TextFormat implements LineFormat {
   readonly #deltaClose: string;
   /** The event printed before. */
   #hasLast = false;
-  #seconds = 0;
-  #nanos = 0;
-  #clockHigh = 0;
-  #clockLow = 0;
+  #seconds = Number.NaN;
+  #nanos = Number.NaN;
+  #clockHigh = Number.NaN;
+  #clockLow = Number.NaN;
 
   constructor(style: TextStyle, time: TimeText) {
     this.style = style;
