@@ -1,77 +1,78 @@
 /**
- * `millrace view --jobs`: threads decode parts of the time in turn, part n in thread n modulo their number; this one
- * puts their lines behind each other. Whatever goes wrong in a part, its events are printed once more from its
- * beginning by this thread alone, but for what was written of it: so every error is told as without threads.
+ * `millrace view --jobs`: this thread and others print parts of the time, each the first one that nobody has begun, and
+ * this one puts the lines of all parts behind each other. Whatever goes wrong in a part, its events are printed once more
+ * from its beginning by this thread alone, but for what was written of it: so every error is told as without threads.
  */
-import { on } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Edges, EventTime, Part, ViewOptions } from '../../lib/index.ts';
-import { type JobData, type JobWord, slotBytes, slotCount } from './job-words.ts';
+import { Arrivals } from './arrivals.ts';
+import { PartPrinter } from './part-printer.ts';
+import { type JobData, newSlots, type PartWord, type PartWork } from './part-words.ts';
 import { type Finished, finishedOptions, type Printer } from './print-options.ts';
 
 /** Bytes of packets in a part: where it begins and ends, every stream has half a packet that is decoded twice. */
-const partBytes = 2_097_152;
+const partBytes = { least: 1_048_576, most: 4_194_304 };
 
 /** Rejects what `view` rejects with. */
 export async function printInParts(printer: Printer, finished: Finished): Promise<void> {
   const { settings, inputs, ends } = finished;
-  const whole = finishedOptions(printer, finished);
-  const view = await printer.openView(whole);
-  const parts = view.parts(partBytes);
-  if (parts.length < 2) {
-    try {
-      return await view.run();
-    } finally {
-      await view.close();
-    }
-  }
-  await view.close();
-  const count = Math.min(settings.jobs, parts.length);
-  const jobs = Array.from({ length: count }, (_, job) => {
-    const own = parts.filter((_part, i) => i % count === job);
-    return new Job({ settings, inputs, colorful: ends.colorful, parts: own });
-  });
-  const joined = new Joined(printer, whole, ends.warn);
+  const arrivals = new Arrivals();
+  const memory = newSlots();
+  const own: PartPrinter = new PartPrinter(memory, (word) =>
+    arrivals.add(word, memory, (slot) => own.giveBack(slot)),
+  );
+  // Straight to its ends, unless there are parts.
+  const outlet = { ...ends };
+  const view = await printer.openView(
+    finishedOptions(printer, {
+      ...finished,
+      ends: { ...ends, warn: (line) => outlet.warn(line), write: (lines) => outlet.write(lines) },
+    }),
+  );
   try {
-    for (const [i, part] of parts.entries()) {
-      if (await joined.take(jobs[i % count] as Job)) continue;
-      await printRest(printer, { ...finished, part, joined });
-      return;
+    const parts = view.parts(partBytes);
+    if (parts.length < 2) return await view.run();
+    Object.assign(outlet, own.ends);
+    const work: PartWork = { parts, claims: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT) };
+    const count = Math.min(settings.jobs, parts.length) - 1;
+    const jobs = Array.from(
+      { length: count },
+      () => new Job({ settings, inputs, colorful: ends.colorful, work }, arrivals),
+    );
+    const printed = own.print(view, work);
+    const joined = new Joined(
+      finishedOptions(printer, finished),
+      arrivals,
+      new printer.TextBuffer(16_384),
+      ends.warn,
+    );
+    let failed: Part | undefined;
+    try {
+      failed = await joined.takeAll(parts);
+    } finally {
+      own.stop();
+      await Promise.all([printed, ...jobs.map((job) => job.end())]);
     }
+    if (failed !== undefined) await printRest(printer, { ...finished, part: failed, joined });
   } finally {
-    await Promise.all(jobs.map((job) => job.end()));
+    await view.close();
   }
 }
 
 /** A thread, from the outside. */
 class Job {
   readonly #worker: Worker;
-  readonly #words: AsyncIterator<unknown>;
-  readonly #memory = new SharedArrayBuffer(slotBytes * slotCount);
 
-  constructor(about: Omit<JobData, 'memory'>) {
-    const workerData: JobData = { ...about, memory: this.#memory };
+  constructor(about: Omit<JobData, 'memory'>, arrivals: Arrivals) {
+    const memory = newSlots();
+    const workerData: JobData = { ...about, memory };
     this.#worker = new Worker(new URL('./job.js', import.meta.url), { workerData });
-    this.#words = on(this.#worker, 'message')[Symbol.asyncIterator]();
-  }
-
-  /** Rejects when the thread has died. */
-  async next(): Promise<JobWord> {
-    const { value } = await this.#words.next();
-    return (value as [JobWord])[0];
-  }
-
-  /** The lines in a slot: lent until it is given back. */
-  linesOf(slot: number, bytes: number): Uint8Array {
-    return new Uint8Array(this.#memory, slot * slotBytes, bytes);
-  }
-
-  giveBack(slot: number): void {
-    this.#worker.postMessage(slot);
+    const giveBack = (slot: number) => this.#worker.postMessage(slot);
+    this.#worker.on('message', (word: PartWord) => arrivals.add(word, memory, giveBack));
+    this.#worker.on('error', () => arrivals.fail());
   }
 
   async end(): Promise<void> {
-    await this.#words.return?.();
     await this.#worker.terminate();
   }
 }
@@ -79,38 +80,50 @@ class Job {
 /** The lines of all parts behind each other. */
 class Joined {
   readonly #options: ViewOptions;
-  readonly #warn: (line: string) => void;
+  readonly #arrivals: Arrivals;
   readonly #prefix: InstanceType<Printer['TextBuffer']>;
+  readonly #warn: (line: string) => void;
   /** The last event of the parts that are done. */
   last: EventTime | undefined;
   /** What was written of the part at hand. */
   bytes = 0;
   words = 0;
 
-  constructor(printer: Printer, options: ViewOptions, warn: (line: string) => void) {
+  constructor(
+    options: ViewOptions,
+    arrivals: Arrivals,
+    prefix: InstanceType<Printer['TextBuffer']>,
+    warn: (line: string) => void,
+  ) {
     this.#options = options;
+    this.#arrivals = arrivals;
+    this.#prefix = prefix;
     this.#warn = warn;
-    this.#prefix = new printer.TextBuffer(16_384);
   }
 
-  /** Takes one part from a thread. Resolves to false where it failed. */
-  async take(job: Job): Promise<boolean> {
+  /** Resolves to the part that failed; undefined: none. */
+  async takeAll(parts: readonly Part[]): Promise<Part | undefined> {
+    for (const [i, part] of parts.entries()) if (!(await this.#take(i))) return part;
+    return undefined;
+  }
+
+  async #take(part: number): Promise<boolean> {
     this.bytes = 0;
     this.words = 0;
     for (;;) {
-      const word = await job.next().catch((): JobWord => ({ kind: 'failed' }));
-      switch (word.kind) {
+      const next = await this.#arrivals.next(part);
+      switch (next.kind) {
         case 'lines':
-          await this.#write(job.linesOf(word.slot, word.bytes), word.edges);
-          job.giveBack(word.slot);
+          await this.#write(next.lines, next.edges);
+          next.done();
           break;
         case 'words':
           this.words += 1;
-          this.#warn(word.words);
+          this.#warn(next.words);
           break;
         case 'end':
-          this.last = word.edges.last ?? this.last;
-          if (word.edges.last !== undefined) this.#prefixOf(word.edges.last);
+          this.last = next.edges.last ?? this.last;
+          if (next.edges.last !== undefined) this.#prefixOf(next.edges.last);
           return true;
         case 'failed':
           return false;

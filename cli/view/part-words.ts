@@ -1,25 +1,34 @@
-/** What the threads of `millrace view --jobs` and the one that started them say to each other. */
+/** What those who print parts of a view say to the one who puts the parts behind each other. */
 import type { Edges, Part } from '../../lib/index.ts';
 import type { ViewSettings } from './settings.ts';
+
+/** Lines are in a slot of the printer's memory, and lent until it is given back. Words are for stderr. */
+export type PartWord =
+  | { kind: 'lines'; part: number; slot: number; bytes: number; edges: Edges }
+  | { kind: 'words'; part: number; words: string }
+  | { kind: 'end'; part: number; edges: Edges }
+  | { kind: 'failed' };
+
+/** What printers share. */
+export interface PartWork {
+  parts: readonly Part[];
+  /** One 32-bit integer: the first part that nobody has begun. */
+  claims: SharedArrayBuffer;
+}
 
 /** What a thread is given when it starts. */
 export interface JobData {
   settings: ViewSettings;
   inputs: readonly string[];
   colorful: boolean;
-  parts: readonly Part[];
-  /** Slots of lines: the thread fills them, and has them back when they are written. */
+  work: PartWork;
   memory: SharedArrayBuffer;
 }
 
-/** What a thread says. Losses and warnings are words for stderr, in the order of the parts. */
-export type JobWord =
-  | { kind: 'lines'; slot: number; bytes: number; edges: Edges }
-  | { kind: 'words'; words: string }
-  | { kind: 'end'; edges: Edges }
-  | { kind: 'failed' };
-
 /** What a view writes at a time, and an event. */
 export const slotBytes = 147_456;
-/** Lines of a thread that may wait for their turn: 8 MiB. */
-export const slotCount = 56;
+
+/** Lines that may wait for their turn: 16 MiB. Memory that is never written to costs nothing. */
+export function newSlots(): SharedArrayBuffer {
+  return new SharedArrayBuffer(slotBytes * 114);
+}

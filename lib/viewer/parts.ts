@@ -20,11 +20,17 @@ export interface Edges {
   last?: EventTime;
 }
 
+/** How many bytes of packets belong to a part: four packets of each stream, within these bounds. */
+export interface PartBytes {
+  least: number;
+  most: number;
+}
+
 /** None where a packet has no times or no size, or something lies before the clock's origin. */
 export function partsOf(
   streams: readonly DataStream[],
   clockOffset: ClockOffset | undefined,
-  partBytes: number,
+  { least, most }: PartBytes,
 ): Part[] {
   const ends: { moment: Moment; sizeBytes: number }[] = [];
   for (const { layout, packets } of streams) {
@@ -36,6 +42,10 @@ export function partsOf(
       ends.push({ moment: clock.momentOf(endCycles), sizeBytes });
     }
   }
+  const largest = streams.map(({ packets }) =>
+    packets.reduce((size, packet) => Math.max(size, packet.sizeBytes), 0),
+  );
+  const partBytes = Math.min(most, Math.max(least, 4 * largest.reduce((sum, size) => sum + size, 0)));
   ends.sort((a, b) => compareMoments(a.moment, b.moment));
   const parts: Part[] = [];
   let begin: Moment | undefined;

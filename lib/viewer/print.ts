@@ -7,7 +7,7 @@ export type { EventTime, LineFormat } from './line-format.ts';
 export type { Loss } from './messages.ts';
 export type { ClockOffset, Moment } from './moment.ts';
 export { NoFormat } from './no-format.ts';
-export type { Edges, Part } from './parts.ts';
+export type { Edges, Part, PartBytes } from './parts.ts';
 export type { TimeRange } from './range.ts';
 export { type EventStats, StatsCounter, type StreamStats, type ViewStats } from './stats.ts';
 export { lossText } from './text/loss-text.ts';

@@ -13,7 +13,7 @@ import type { EventTime, LineFormat } from './line-format.ts';
 import { beginning, Merge, type Ranked } from './merge.ts';
 import { type Loss, messageKinds, StreamMessages } from './messages.ts';
 import { type ClockOffset, ClockReader, compareMoments, type Moment } from './moment.ts';
-import { type Edges, firstPacketOf, type Part, partsOf } from './parts.ts';
+import { type Edges, firstPacketOf, type Part, type PartBytes, partsOf } from './parts.ts';
 import { mendTimes } from './quirks.ts';
 import { intersectionOf, isInside, type TimeRange } from './range.ts';
 import { rankStreams } from './rank.ts';
@@ -127,8 +127,8 @@ export class View {
     });
   }
 
-  /** Parts of about `partBytes` of packets that can be run apart from each other; none where times do not tell. */
-  parts(partBytes: number): Part[] {
+  /** Parts that can be run apart from each other; none where times do not tell. */
+  parts(partBytes: PartBytes): Part[] {
     return partsOf(
       this.#streams.map(({ stream }) => stream),
       this.#options.clockOffset,
@@ -234,7 +234,7 @@ export class View {
 
   #isWanted({ messages, range }: OpenStream): boolean {
     if (messages.event?.wanted !== true) return false;
-    if (!isInside(messages, this.#range) || !isInside(messages, range ?? {})) return false;
+    if (!isInside(messages, this.#range) || !isInside(messages, range ?? everything)) return false;
     return messages.isAside ? messages.asideWanted : messages.passes();
   }
 
@@ -259,7 +259,7 @@ export class View {
     } else if (messages.loss !== undefined) {
       const { loss } = messages;
       messages.loss = undefined;
-      const seen = clipped(clipped(loss, this.#range), stream.range ?? {});
+      const seen = clipped(clipped(loss, this.#range), stream.range ?? everything);
       if (seen === undefined) return;
       this.#options.format.lost?.(this.#out, seen, stream.stream);
       this.#options.lost?.(seen, stream.stream);
@@ -327,6 +327,7 @@ function clipped(loss: Loss | undefined, { begin, end }: TimeRange): Loss | unde
   return { what: loss.what, count: undefined, range: cut };
 }
 
+const everything: TimeRange = {};
 const never: Moment = { seconds: Number.POSITIVE_INFINITY, nanos: 0 };
 
 function eventTimeOf({ hasClock, seconds, nanos, clockHigh, clockLow }: EventTime): EventTime {

@@ -22,7 +22,7 @@ async function textOf(inputs: readonly string[], partBytes: number | undefined):
     return { run, told };
   };
   const { run, told } = await open();
-  const parts = partBytes === undefined ? undefined : run.parts(partBytes);
+  const parts = partBytes === undefined ? undefined : run.parts({ least: partBytes, most: partBytes });
   if (parts === undefined) {
     await run.run();
     await run.close();
@@ -71,7 +71,7 @@ test('parts begin where the one before ends', async (t) => {
     format: new TextFormat(style, new TimeText(style.clock, () => {})),
     write: async () => {},
   });
-  const parts: Part[] = run.parts(131_072);
+  const parts: Part[] = run.parts({ least: 131_072, most: 131_072 });
   await run.close();
   t.true(parts.length > 3);
   t.is(parts[0]?.begin, undefined);
