@@ -18,8 +18,9 @@ import { readiness } from '../relay/readiness.ts';
 import { watchSignals } from '../relay/stop-signals.ts';
 import { usageError } from '../usage.ts';
 import { accessOptions, addressOption, levels, portOption, verboseOption } from './common-options.ts';
+import { noKeys, type TlsKeySettings, tlsKeyOptions, tlsOf } from './tls-options.ts';
 
-interface ListenSettings {
+interface ListenSettings extends TlsKeySettings {
   help: boolean;
   json: boolean;
   address: string;
@@ -78,6 +79,7 @@ const optionTable: readonly Option<ListenSettings>[] = [
     },
   },
   ...accessOptions<ListenSettings>('From whom'),
+  ...tlsKeyOptions<ListenSettings>(),
   {
     name: 'then-serve',
     argument: 'ADDRESS:PORT',
@@ -131,6 +133,7 @@ async function run(context: Context): Promise<number> {
     anyDisconnect: false,
     plain: false,
     connections: undefined,
+    ...noKeys,
     thenServe: undefined,
     servedAt: undefined,
     control: undefined,
@@ -164,11 +167,14 @@ async function listenFor(context: Context, settings: ListenSettings, path: strin
     const { address, allowed, anyDisconnect, connections, createBytes, defaultDeny, plain, port } = settings;
     const image = new Image(path, createBytes === undefined ? {} : { createBytes });
     releases.push(() => image.close());
-    const servedAt = settings.servedAt ?? uriOf(settings.thenServe);
+    const tls = await tlsOf(settings);
+    const encrypted = tls === undefined ? {} : { tls };
+    const servedAt = settings.servedAt ?? uriOf(settings.thenServe, tls !== undefined);
     const listener = new MigrationListener({
       image,
       listen: { host: address, port },
       access: new AccessList(allowed, { defaultDeny }),
+      ...encrypted,
       anyDisconnect,
       plain,
       ...(connections === undefined ? {} : { connections }),
@@ -185,7 +191,11 @@ async function listenFor(context: Context, settings: ListenSettings, path: strin
     print('received', await listener.completed);
     await listener.close();
     if (settings.thenServe === undefined) return 0;
-    const server = new NbdServer({ listen: [settings.thenServe], exports: [{ name: '', image }] });
+    const server = new NbdServer({
+      listen: [settings.thenServe],
+      exports: [{ name: '', image }],
+      ...encrypted,
+    });
     await server.start({ signal: stop.signal });
     print('serving', { address: server.addresses[0] });
     await stopped;
@@ -247,8 +257,8 @@ async function openControl(
   return await serveControl(resolve(context.cwd, control), commands);
 }
 
-function uriOf(address: ListenSettings['thenServe']): string | undefined {
+function uriOf(address: ListenSettings['thenServe'], isEncrypted: boolean): string | undefined {
   if (address === undefined) return undefined;
   const { host, port } = address;
-  return `nbd://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `nbd${isEncrypted ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -1,5 +1,5 @@
 /** What a server's control socket answers about migrations. */
-import { type Mirror, type MirrorOptions, parseUri } from '../../lib/index.ts';
+import { loadNbd, type Mirror, type MirrorOptions, type NbdUri, parseUri } from '../../lib/index.ts';
 import type { Served } from '../control-table.ts';
 import { parseBytes, parseWhole, parseWord } from '../options.ts';
 import { usageError } from '../usage.ts';
@@ -64,12 +64,19 @@ export function parseMirrorWords(words: readonly string[]): MirrorWords {
   return parsed;
 }
 
-/** Where a disk may be mirrored to: the address of a server without TLS, whose default export it takes. */
-export function destinationOf(text: string): MirrorOptions['address'] {
+/** Where a disk may be mirrored to: whoever listens there takes one disk, so that no export is named. */
+export function destinationOf(text: string): NbdUri {
   const uri = parseUri(text);
-  if (uri.kind !== 'nbd' || uri.tls || uri.exportName !== '')
+  if (uri.kind !== 'nbd' || uri.exportName !== '')
     throw usageError(`${text} is no address of a listening disk, such as nbd://HOST:PORT`);
-  return uri.address;
+  return uri;
+}
+
+/** How to get there. Rejects as `clientOptionsOf`. */
+async function wayTo(text: string): Promise<Pick<MirrorOptions, 'address' | 'upgrade'>> {
+  const { clientOptionsOf } = await loadNbd();
+  const { address, upgrade } = clientOptionsOf(destinationOf(text));
+  return { address, ...(upgrade === undefined ? {} : { upgrade }) };
 }
 
 /** The commands; `stay` is told whether the program is to stay once the disk has gone. */
@@ -85,15 +92,15 @@ export function mirrorCommands(
   });
   return {
     mirror: {
-      help: 'migrate the disk to nbd://HOST:PORT [action=exit|unlink|nothing] [limit=BYTES] [pause=MS] [most-pause=MS] [bind=ADDRESS] [connections=N] [retry=MS] [verify=no] [stay=yes]',
+      help: 'migrate the disk to nbd[s]://HOST:PORT [action=exit|unlink|nothing] [limit=BYTES] [pause=MS] [most-pause=MS] [bind=ADDRESS] [connections=N] [retry=MS] [verify=no] [stay=yes]',
       async answer([to, ...words]) {
         if (to === undefined) throw usageError('an address is needed');
         const { action, options, stay: stays, wait } = parseMirrorWords(words);
-        const address = destinationOf(to);
+        const way = await wayTo(to);
         const { happenings } = mirror;
         const { last } = happenings;
         if (wait) happenings.expect();
-        await mirror.start({ address, action, ...options });
+        await mirror.start({ ...way, action, ...options });
         stay(stays);
         return { started: true, seq: last };
       },

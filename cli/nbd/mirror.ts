@@ -116,7 +116,7 @@ export const mirror: Command = {
   name: 'mirror',
   summary: 'move the disk of a running server to a listening one',
   help: () =>
-    `usage: millrace nbd mirror [OPTION]... SOCKET nbd://HOST:PORT\n\nSOCKET is the control socket of millrace nbd serve, which keeps serving meanwhile; at the address millrace nbd listen or\nflexnbd listen waits. millrace ctl SOCKET break ends it early.\n\n${helpText(optionTable)}`,
+    `usage: millrace nbd mirror [OPTION]... SOCKET nbd[s]://HOST:PORT\n\nSOCKET is the control socket of millrace nbd serve, which keeps serving meanwhile; at the address millrace nbd listen or\nflexnbd listen waits; nbds:// is for a millrace listener with TLS, and takes tls-certificates=DIR or tls-psk-file=FILE\nbehind ?, paths of the server that is to move its disk. millrace ctl SOCKET break ends it early.\n\n${helpText(optionTable)}`,
   run,
 };
 

@@ -1,5 +1,5 @@
 /** A server in this process, from its settings to its end. What is acquired is released in the reverse order. */
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import {
   type Export,
   inheritedSockets,
@@ -7,7 +7,6 @@ import {
   loadNbd,
   type NbdServerOptions,
   openLog,
-  type ServerTlsOptions,
   serveControl,
 } from '../../lib/index.ts';
 import type { Context } from '../context.ts';
@@ -18,6 +17,7 @@ import { levels } from './common-options.ts';
 import { serverCommands } from './control.ts';
 import { mirrorCommands } from './migration.ts';
 import type { ServeSettings } from './serve-options.ts';
+import { tlsOf } from './tls-options.ts';
 
 /** How long whoever follows a migration has to fetch its end. */
 const farewellMs = 1000;
@@ -48,7 +48,7 @@ export async function runServer(
       releases.push(() => image.close());
       exports.push({ name, image });
     }
-    const tls = await tlsOptions(settings);
+    const tls = await tlsOf(settings, settings.tls);
     const { defaultDeny, killswitchS, maxClients, oldstyle, sync } = settings;
     const options: NbdServerOptions = {
       listen: listenAddresses(context, settings),
@@ -115,23 +115,4 @@ function listenAddresses(context: Context, settings: ServeSettings): NbdServerOp
   const unix = sockets.map((path) => ({ path: resolve(context.cwd, path) }));
   const hosts = addresses.length === 0 && unix.length === 0 ? ['::'] : addresses;
   return [...hosts.map((host) => ({ host: host.replace(/^\[(.*)\]$/, '$1'), port })), ...unix];
-}
-
-async function tlsOptions(settings: ServeSettings): Promise<ServerTlsOptions | undefined> {
-  const { certificates, pskFile, tls, verifyClients } = settings;
-  if (tls === 'off') return undefined;
-  if (certificates === undefined && pskFile === undefined) {
-    if (tls !== undefined) throw usageError('--tls needs --tls-certificates or --tls-psk');
-    return undefined;
-  }
-  const { parsePskFile, readText } = await loadNbd();
-  const required = tls !== 'on';
-  if (pskFile !== undefined) return { required, psk: parsePskFile(readText(pskFile)) };
-  const folder = certificates as string;
-  return {
-    required,
-    cert: readText(join(folder, 'server-cert.pem')),
-    key: readText(join(folder, 'server-key.pem')),
-    ...(verifyClients ? { verifyClients, ca: readText(join(folder, 'ca-cert.pem')) } : {}),
-  };
 }

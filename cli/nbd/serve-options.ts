@@ -3,8 +3,9 @@ import { limits } from '../../lib/index.ts';
 import { controlOption, helpOption, section } from '../common-options.ts';
 import { type Option, parseWhole, parseWord } from '../options.ts';
 import { accessOptions, portOption, verboseOption } from './common-options.ts';
+import { noKeys, type TlsKeySettings, type TlsMode, tlsKeyOptions } from './tls-options.ts';
 
-export interface ServeSettings {
+export interface ServeSettings extends TlsKeySettings {
   help: boolean;
   addresses: string[];
   port: number;
@@ -16,10 +17,7 @@ export interface ServeSettings {
   killswitchS: number | undefined;
   sync: 'write' | 'flush' | undefined;
   maxClients: number;
-  tls: 'off' | 'on' | 'require' | undefined;
-  certificates: string | undefined;
-  verifyClients: boolean;
-  pskFile: string | undefined;
+  tls: TlsMode | undefined;
   control: string | undefined;
   verbosity: number;
   logFormat: 'text' | 'json';
@@ -38,9 +36,7 @@ export const serveDefaults = (): ServeSettings => ({
   sync: undefined,
   maxClients: limits.nbdClients,
   tls: undefined,
-  certificates: undefined,
-  verifyClients: false,
-  pskFile: undefined,
+  ...noKeys,
   control: undefined,
   verbosity: 0,
   logFormat: 'text',
@@ -126,32 +122,7 @@ export const serveOptionTable: readonly Option<ServeSettings>[] = [
       settings.tls = parseWord(value, tlsModes);
     },
   },
-  {
-    name: 'tls-certificates',
-    argument: 'DIR',
-    section: 'Encryption',
-    help: 'server-cert.pem and server-key.pem, and ca-cert.pem to check clients with, lie here.',
-    set: (settings, value) => {
-      settings.certificates = value;
-    },
-  },
-  {
-    name: 'tls-verify-peer',
-    section: 'Encryption',
-    help: 'Let in only clients with a certificate of that authority.',
-    set: (settings, on) => {
-      settings.verifyClients = on;
-    },
-  },
-  {
-    name: 'tls-psk',
-    argument: 'FILE',
-    section: 'Encryption',
-    help: 'Keys that clients know too, in place of certificates: lines of USER:HEXKEY.',
-    set: (settings, value) => {
-      settings.pskFile = value;
-    },
-  },
+  ...tlsKeyOptions<ServeSettings>(),
   {
     ...controlOption(
       'Make a control socket at PATH, once the server listens; for millrace ctl: status, acl, grow, stop and others.',

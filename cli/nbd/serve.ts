@@ -24,6 +24,8 @@ async function run(context: Context): Promise<number> {
   }
   if (operands.length === 0) throw usageError('an IMAGE is needed');
   if (settings.oldstyle && operands.length > 1) throw usageError('oldstyle has one export only');
+  if (settings.oldstyle && (settings.certificates ?? settings.pskFile) !== undefined)
+    throw usageError('oldstyle has no TLS');
   return await runServer(context, settings, operands.map(parseExport));
 }
 

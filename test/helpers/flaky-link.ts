@@ -8,6 +8,8 @@ export class FlakyLink {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #stopped = false;
+  /** Hears of all that passes, either way. */
+  onBytes: (bytes: Buffer) => void = () => undefined;
   address: Address = { host: '127.0.0.1', port: 0 };
 
   private constructor(to: Address) {
@@ -25,6 +27,7 @@ export class FlakyLink {
             other.destroy();
           });
         one.pipe(other);
+        one.on('data', (bytes: Buffer) => this.onBytes(bytes));
       }
       if (this.#stopped) this.#pause();
     });

@@ -25,26 +25,32 @@ export async function readHello(
 ): Promise<DestinationHello> {
   const rejected = (reason: string): MillraceError =>
     new MillraceError('MR_ERR_NBD_MIRROR_REJECTED', { address, why: reason });
-  let timer: NodeJS.Timeout | undefined;
-  let abort = (): void => undefined;
+  const undo: Array<() => void> = [];
+  const on = (event: string, listener: (error: Error) => void): void => {
+    socket.on(event, listener);
+    undo.push(() => socket.off(event, listener));
+  };
   try {
     const bytes = await new Promise<Buffer>((resolve, reject) => {
-      abort = (): void => reject(signal?.reason as Error);
+      const abort = (): void => reject(signal?.reason as Error);
       signal?.addEventListener('abort', abort, { once: true });
-      timer = setTimeout(() => {
+      const timer = setTimeout(() => {
         const seconds = helloMs / 1000;
         // a process that was stopped finds its timer first and the hello after it
         setTimeout(() => reject(new MillraceError('MR_ERR_NBD_MIRROR_SILENT', { address, seconds })), 20);
       }, helloMs);
-      const take = (): void => {
+      undo.push(() => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', abort);
+      });
+      const closed = (): void => reject(rejected('closed the connection'));
+      on('error', (error: Error) => reject(rejected(why(error))));
+      on('close', closed);
+      on('end', closed);
+      on('readable', () => {
         const hello = socket.read(oldstyleHello.minSizeBytes) as Buffer | null;
         if (hello !== null) resolve(hello);
-      };
-      socket
-        .on('readable', take)
-        .on('error', (error) => reject(rejected(why(error))))
-        .on('close', () => reject(rejected('closed the connection')))
-        .on('end', () => reject(rejected('closed the connection')));
+      });
     });
     return decodeHello(bytes);
   } catch (error) {
@@ -53,9 +59,7 @@ export async function readHello(
       ? rejected('it is no oldstyle NBD server')
       : error;
   } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', abort);
-    for (const event of ['readable', 'error', 'close', 'end']) socket.removeAllListeners(event);
+    for (const one of undo) one();
   }
 }
 

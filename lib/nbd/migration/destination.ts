@@ -22,6 +22,7 @@ import {
   transmissionFlags,
   whereBytes,
 } from '../../wire/nbd/index.ts';
+import { inTime } from '../client/dial-server.ts';
 import { type DestinationHello, readHello } from './destination-hello.ts';
 
 /** Times as flexnbd has them. Source: nbd-migration, D.2, A.6, L27. */
@@ -34,6 +35,8 @@ export interface DestinationOptions {
   helloMs?: number;
   /** Without a byte of progress while a request is in flight. */
   requestMs?: number;
+  /** Encrypts the connection before a byte is said; rejects with MR_ERR_NBD_TLS. */
+  upgrade?: (socket: Socket) => Promise<Socket>;
   signal?: AbortSignal;
 }
 
@@ -91,20 +94,19 @@ export class Destination {
       this.#ended();
     });
     socket.on('timeout', () => this.#mayBeStalled());
-    setKeepAlive(socket, { enabled: true, idleTimeS: 30, probeIntervalS: 10, maxProbeCount: 3 });
     socket.setTimeout(requestMs);
     socket.resume();
   }
 
   /**
    * Connects and reads the hello. Rejects with MR_ERR_NBD_MIRROR_CONNECT, MR_ERR_NBD_MIRROR_REJECTED (closed, or no
-   * oldstyle server), MR_ERR_NBD_MIRROR_SILENT, or the signal's reason. The socket is closed then.
+   * oldstyle server), MR_ERR_NBD_MIRROR_SILENT, MR_ERR_NBD_TLS, or the signal's reason. The socket is closed then.
    */
   static async open(address: Address, options: DestinationOptions = {}): Promise<Destination> {
     const { connectMs, helloMs, requestMs } = { ...destinationTimes, ...options };
-    const { signal, bindHost } = options;
+    const { signal, bindHost, upgrade } = options;
     const text = addressText(address);
-    const socket = await dial(address, {
+    const plain = await dial(address, {
       timeoutMs: connectMs,
       ...(signal === undefined ? {} : { signal }),
       ...(bindHost === undefined ? {} : { localAddress: bindHost }),
@@ -113,6 +115,10 @@ export class Destination {
       const reason = cause instanceof MillraceError ? String(cause.facts.why) : why(cause);
       throw new MillraceError('MR_ERR_NBD_MIRROR_CONNECT', { address: text, why: reason }, { cause });
     });
+    if (address.path === undefined)
+      setKeepAlive(plain, { enabled: true, idleTimeS: 30, probeIntervalS: 10, maxProbeCount: 3 });
+    const within = { handshakeMs: helloMs, ...(signal === undefined ? {} : { signal }) };
+    const socket = upgrade === undefined ? plain : await inTime(plain, text, within, () => upgrade(plain));
     const hello = await readHello(socket, text, helloMs, signal);
     return new Destination(socket, text, hello, requestMs);
   }

@@ -17,6 +17,7 @@ import { peerNote, transmissionFlags } from '../../wire/nbd/index.ts';
 import type { AccessList } from '../acl.ts';
 import type { ExtendedSession, Extension } from '../server/extension.ts';
 import { NbdServer } from '../server/server.ts';
+import type { ServerTlsOptions } from '../server/tls.ts';
 import { Coverage } from './coverage.ts';
 import { Session } from './listener-session.ts';
 
@@ -24,6 +25,8 @@ export interface ListenerOptions {
   image: Image;
   listen: ListenAddress;
   access?: AccessList;
+  /** Only a millrace source can be the sender then: TLS from the first byte on. */
+  tls?: ServerTlsOptions;
   /** Take any DISC for the end, as flexnbd does; otherwise all of the disk must have been written before it. */
   anyDisconnect?: boolean;
   /** Where the disk will be served, for the source's log. */
@@ -75,6 +78,7 @@ export class MigrationListener implements Extension {
       exports: [{ name: '', image: options.image }],
       style: 'oldstyle',
       ...(options.access === undefined ? {} : { access: options.access }),
+      ...(options.tls === undefined ? {} : { tls: options.tls }),
       maxClients: () => this.#most(),
       extension: this,
     });

@@ -134,8 +134,11 @@ export class Connection {
     try {
       const [first] = offer.exports();
       const served = offer.find('') ?? first;
-      if (style === 'oldstyle' && served !== undefined)
-        return sayHello(this.#socket, served, this.#options.extension);
+      if (style === 'oldstyle' && served !== undefined) {
+        const { tls } = offer;
+        if (tls !== undefined) this.#socket = await tls.upgrade(this.#socket, this.peer);
+        return sayHello(this.#socket, served, tls !== undefined, this.#options.extension);
+      }
       const agreement = await negotiate(this.#socket, offer, this.peer);
       if (agreement !== undefined) {
         this.#socket = agreement.socket;

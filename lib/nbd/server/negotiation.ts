@@ -104,8 +104,11 @@ async function skip(haggle: Haggle, sizeBytes: number): Promise<void> {
   }
 }
 
-/** Oldstyle: the server says all, the default export is served, nothing is agreed on. Source: nbd-migration, A.1. */
-export function sayHello(socket: Socket, served: Export, extension?: Extension): Agreement {
+/**
+ * Oldstyle: the server says all, the default export is served, nothing is agreed on. `tls`: `socket` is encrypted. Source:
+ * nbd-migration, A.1.
+ */
+export function sayHello(socket: Socket, served: Export, tls: boolean, extension?: Extension): Agreement {
   const { sizeBytes } = served.image;
   const more = extension?.hello();
   const hello = oldstyleHello.encode({
@@ -123,6 +126,6 @@ export function sayHello(socket: Socket, served: Export, extension?: Extension):
     sizeBytes,
     face: extension === undefined ? 'oldstyle' : 'migration',
     contexts: [],
-    tls: false,
+    tls,
   };
 }

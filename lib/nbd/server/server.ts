@@ -26,6 +26,7 @@ export interface NbdServerOptions {
   exports: readonly Export[];
   style?: 'newstyle' | 'oldstyle';
   access?: AccessList;
+  /** In oldstyle, which has no STARTTLS, from the first byte on: only a millrace source speaks that. */
   tls?: ServerTlsOptions;
   /** Clients at a time; one more is closed at once. Asked for each where it is a function. */
   maxClients?: number | (() => number);

@@ -37,14 +37,14 @@ export class ServerTls {
   }
 
   /**
-   * Wraps a socket on which STARTTLS was just acknowledged; resolves with the encrypted one when the handshake is
+   * Wraps a socket on which STARTTLS was just acknowledged, or nothing was said; resolves with the encrypted one when the handshake is
    * done. Rejects with MR_ERR_NBD_TLS; the connection is of no more use then. Clear text that came too early is
    * refused: an attacker may have put it there.
    */
   upgrade(socket: Socket, peer: string): Promise<Socket> {
     const failed = (reason: string, cause?: unknown): MillraceError =>
       new MillraceError('MR_ERR_NBD_TLS', { peer, why: reason }, { cause });
-    if (socket.readableLength > 0) return Promise.reject(failed('clear text behind STARTTLS'));
+    if (socket.readableLength > 0) return Promise.reject(failed('clear text before TLS'));
     return new Promise((resolve, reject) => {
       const lost = (): void => reject(failed('closed during the handshake'));
       socket.once('close', lost);

@@ -102,6 +102,27 @@ test('with --stay the source answers where the disk is, and its log says so; the
   t.is((await to.running.ended).code, 0);
 });
 
+test('with keys the disk moves inside TLS, and is served so from then on', async (t) => {
+  const keys = join(temporaryDirectory(t), 'keys');
+  writeFileSync(keys, `alice:${'5a'.repeat(32)}\n`);
+  const from = await serve(t);
+  const to = await listen(t, ['--tls-psk', keys, '--then-serve', '127.0.0.1:0']);
+  const refused = await run(t, ['mirror', '--wait', from.sock, `nbds://127.0.0.1:${to.port}`]);
+  t.is(refused.code, 1);
+  t.regex(refused.stderr, /TLS with 127\.0\.0\.1/);
+  const uri = `nbds://alice@127.0.0.1:${to.port}?tls-psk-file=${keys}`;
+  const mirror = await run(t, ['mirror', '--wait', from.sock, uri]);
+  t.is(mirror.code, 0, mirror.stderr);
+  t.regex(mirror.stderr, /the disk has gone to nbds:/);
+  const { port } = (await to.event('serving')).address as { port: number };
+  const out = join(to.file, '..', 'out');
+  t.is((await run(t, ['read', `nbd://127.0.0.1:${port}`, out])).code, 1);
+  t.is((await run(t, ['read', `nbds://alice@127.0.0.1:${port}?tls-psk-file=${keys}`, out])).code, 0);
+  t.true(readFileSync(out).equals(disk));
+  to.running.child.kill('SIGTERM');
+  t.is((await to.running.ended).code, 0);
+});
+
 test('a migration that fails to start, or is broken off, is status 1, and the source goes on', async (t) => {
   const from = await serve(t);
   const other = await FakeDestination.start(t, size + 512);
