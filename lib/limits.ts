@@ -194,6 +194,8 @@ export const limits = {
   viewers: 256,
   /** Streams of all viewers of a relay together. */
   viewedStreams: 262_144,
+  /** Streams of a session that are closed and of which it is known for how many packets; older ones are forgotten. */
+  closedStreams: 65_536,
   /** Streams in one reply: the others are in the next. */
   streamsPerReply: 1024,
   /** Packet or metadata bytes that wait for one viewer to take them. */

@@ -154,7 +154,7 @@ export class FollowSession {
       const writtenS = BigInt(Math.floor((named?.mtimeMs ?? Date.now()) / 1000));
       const { session } = this.#frames;
       const facts = sessionFacts(session, { path: this.#path, given: root }, traceClass, writtenS, names);
-      this.#frames.open(this.#context.distinct(facts));
+      this.#frames.add(this.#context.distinct(facts));
       await this.#openChunk(facts.creationTimeS);
       this.#opened = true;
       return true;
@@ -302,7 +302,7 @@ export class FollowSession {
         before.closeTimeS !== undefined ? 'moveToCompleted' : this.#missing > 1 ? 'delete' : 'none';
       frames.chunkDone(chunk, action, before.closeTimeS);
     }
-    if (sync !== undefined) frames.sync(sync);
+    if (sync !== undefined) frames.add(sync);
     this.#missing = 0;
     this.#finishedLooks = 0;
   }
@@ -319,7 +319,7 @@ export class FollowSession {
     for (const trace of this.#traces.values())
       for (const files of await trace.newFiles(true)) this.#adopt(trace, files);
     const sync = this.#frames.beacons.due(true);
-    if (sync !== undefined) this.#frames.sync(sync);
+    if (sync !== undefined) this.#frames.add(sync);
     this.#frames.end(this.#damaged ? 'abort' : 'end', this.#layout?.closeTimeS);
     yield { slab: undefined, frames: this.#frames.take() };
   }

@@ -101,7 +101,7 @@ export class SessionReader {
     const writtenS = BigInt(Math.floor(mtimeMs / 1000));
     const facts = sessionFacts(this.#frames.session, directory, traceClass, writtenS, names);
     this.#createdS = facts.creationTimeS ?? writtenS;
-    this.#frames.open(this.#context.distinct(facts));
+    this.#frames.add(this.#context.distinct(facts));
   }
 
   /** Goes over to a chunk. Returns the streams that have files in it, each with its packets. */

@@ -144,9 +144,10 @@ export class PacketCursor {
 
   /**
    * The next packet to take is the one at `position`, or the first behind it that can be read; only forwards, and
-   * what is passed over does not count as lost.
+   * what is passed over does not count as lost. What was gone before the first packet was taken does.
    */
   seek(position: number): void {
+    if (this.#given === undefined && position < this.position) this.lostPackets += this.position - position;
     while (this.position < position && this.available) {
       const file = this.#file as StoredFile;
       const step = Math.min(position - this.position, file.records - this.#record);

@@ -1,7 +1,7 @@
 /** The control frames of one session: which streams are open, in which trace chunk, and how far each is. */
 
 import { Beacons } from './beacons.ts';
-import type { Frame, SessionEnd, SessionOpen, Sync } from './frames.ts';
+import type { Frame, SessionEnd } from './frames.ts';
 
 /** What becomes of a chunk, as far as it is known. */
 export interface ChunkFacts {
@@ -69,8 +69,9 @@ export class SessionFrames {
     return frames;
   }
 
-  open(open: SessionOpen): void {
-    this.#frames.push(open);
+  /** Any frame that needs nothing to be remembered. */
+  add(...frames: readonly Frame[]): void {
+    this.#frames.push(...frames);
   }
 
   /** The session's chunk from now on; the one before is still to be done with. */
@@ -142,10 +143,6 @@ export class SessionFrames {
     this.beacons.end(handle);
     const lastNetSeqNum = next === 0n ? undefined : next - 1n;
     this.#frames.push({ kind: 'streamEnd', session: this.session, stream: handle, lastNetSeqNum });
-  }
-
-  sync(sync: Sync): void {
-    this.#frames.push(sync);
   }
 
   published(): void {

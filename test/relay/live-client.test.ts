@@ -12,7 +12,7 @@ import { LiveScene, metadataText } from '../helpers/live.ts';
 import { LiveProxy } from '../helpers/live-proxy.ts';
 import { frameSink, only, type Read } from '../helpers/read-frames.ts';
 import { until } from '../helpers/relay.ts';
-import { streamsSent, usualSession } from '../helpers/requests.ts';
+import { beacon, closeStream, streamsSent, usualSession } from '../helpers/requests.ts';
 
 const { hostname, sessionName } = usualSession;
 
@@ -198,6 +198,76 @@ test('packets that a ring overwrote before they were read are lost, each with it
   t.deepEqual(await watch.outcome, { kind: 'end' });
   t.true(watch.count('lost') > 0);
   t.is(watch.count('lost') + watch.count('index'), 13);
+});
+
+test('what a ring overwrote while the connection was lost is told, also of a stream that had nothing yet, and is in the status', async (t) => {
+  const scene = await LiveScene.open(t, { channels: ['c_0', 'c_1'], ring: { sizeBytes: 1100n, count: 2n } });
+  const [first, second] = scene.channels as [bigint, bigint];
+  const proxy = await LiveProxy.open(t, scene.live as never);
+  const watch = new Watch(t, { address: proxy.address });
+  await scene.send(3, first);
+  await watch.has('index', 3);
+  await scene.producer.ok(beacon(15, second, 0n, 2n ** 60n));
+  await watch.has('inactive', 1);
+  proxy.isShut = true;
+  proxy.cut();
+  await scene.send(20, first);
+  await scene.send(10, second);
+  proxy.isShut = false;
+  const all = () => watch.count('lost') + watch.count('index') === 33;
+  await until(all, () => `${watch.count('lost')} lost, ${watch.count('index')} read`);
+  const names = new Map(only(watch.frames, 'streamOpen').map((open) => [open.stream, open.channelName]));
+  const lost = only(watch.frames, 'lost').map(({ stream, netSeqNum }) => [names.get(stream), netSeqNum]);
+  for (const [name, stream, read] of [
+    ['c_0', first, 3],
+    ['c_1', second, 0],
+  ] as const) {
+    const left = (watch.packets[name] as Buffer[]).slice(read);
+    t.deepEqual(left, scene.packetsOf(stream).slice(-left.length));
+    const missing = scene.packetsOf(stream).length - left.length - read;
+    t.true(missing > 0);
+    t.deepEqual(
+      lost.filter(([own]) => own === name).map(([, number]) => number),
+      Array.from({ length: missing }, (_, n) => BigInt(read + n)),
+    );
+  }
+  t.is(scene.relay.status().viewers[0]?.sessions[0]?.lostPackets, lost.length);
+  await scene.finish();
+  t.deepEqual(await watch.outcome, { kind: 'end' });
+});
+
+test('a stream that ended while the connection was lost: what was left of it is told', async (t) => {
+  const scene = await LiveScene.open(t, { channels: ['c_0', 'c_1'] });
+  const [first, second] = scene.channels as [bigint, bigint];
+  const proxy = await LiveProxy.open(t, scene.live as never);
+  const watch = new Watch(t, { address: proxy.address });
+  await scene.send(2, first);
+  await watch.has('index', 2);
+  proxy.isShut = true;
+  proxy.cut();
+  await until(
+    () => scene.relay.status().viewers.length === 0,
+    () => 'the viewer is still there',
+  );
+  await scene.send(3, first);
+  await scene.producer.ok(closeStream(first, 4n));
+  await until(
+    () => scene.relay.status().sessions[0]?.streams.length === 2,
+    () => 'the stream is not closed',
+  );
+  proxy.isShut = false;
+  await watch.has('streamEnd', 1);
+  await scene.send(1, second);
+  await watch.has('index', 3);
+  t.deepEqual(
+    only(watch.frames, 'lost').map(({ netSeqNum }) => netSeqNum),
+    [2n, 3n, 4n],
+  );
+  t.is(scene.relay.status().viewers[0]?.sessions[0]?.lostPackets, 3);
+  scene.sent.delete(first);
+  await scene.finish();
+  t.deepEqual(await watch.outcome, { kind: 'end' });
+  t.is(only(watch.frames, 'sessionEnd')[0]?.outcome, 'end');
 });
 
 test('a session that ended while the connection was lost is cut short', async (t) => {

@@ -1,12 +1,11 @@
 /** Asks streams for their packets and gathers them in slabs: one batch for what came in one round. */
 import { MillraceError } from '../../errors.ts';
-import { limits } from '../../limits.ts';
 import type { FrameBatch } from '../../stage/batch.ts';
 import type { Frame, Index } from '../../stage/frames.ts';
 import { lendSlab } from '../../stage/generated-source.ts';
 import type { Slab, SlabPool, SlabQuota } from '../../stage/slab.ts';
 import { indexStatus, packetStatus, type ViewerReplyOf, viewerFlags } from '../../wire/live/index.ts';
-import { idleMs, type LiveStream } from './live-trace.ts';
+import { idleMs, type LiveStream, lostPackets } from './live-trace.ts';
 import type { ViewerChannel } from './viewer-channel.ts';
 
 /** What the session does for its packets. */
@@ -76,6 +75,7 @@ export class LivePackets {
         ? await channel.ask('getNextIndex', request)
         : await channel.ask('getNextRecord', request);
     if ((reply.flags & viewerFlags.newStream) !== 0) this.#owner.streamsToCome();
+    this.#missed(live, reply);
     switch (reply.status) {
       case indexStatus.ok:
         if ((reply.flags & viewerFlags.newMetadata) !== 0 || live.trace.text.length === 0) {
@@ -111,9 +111,11 @@ export class LivePackets {
   }
 
   async *#packet(channel: ViewerChannel, live: LiveStream, reply: Reply): AsyncGenerator<FrameBatch, void> {
-    this.#missed(live, reply);
     if (live.isRepeating) {
-      if (reply.timestampBeginCycles <= (live.lastBeginCycles ?? -1n)) return;
+      if (reply.timestampBeginCycles <= (live.lastBeginCycles ?? -1n)) {
+        if (live.position !== undefined) live.position += 1n;
+        return;
+      }
       live.isRepeating = false;
     }
     if (reply.packetSizeBits % 8n !== 0n || reply.packetSizeBits > BigInt(Number.MAX_SAFE_INTEGER))
@@ -158,11 +160,10 @@ export class LivePackets {
 
   /** How much of the packet has been handed on, over a connection that was lost. */
   #goOn(live: LiveStream, { timestampBeginCycles }: Reply): number {
-    const { part, stream } = live;
+    const { part } = live;
     if (part === undefined || part.beginCycles === timestampBeginCycles) return part?.bytes ?? 0;
     live.part = undefined;
-    this.#lose(live, stream.next, 'its rest was gone when the connection was back', undefined);
-    stream.next += 1n;
+    this.#frames.push(...lostPackets(live, 1n, 'whose rest was gone when the connection was back'));
     return 0;
   }
 
@@ -174,24 +175,20 @@ export class LivePackets {
     live.lastBeginCycles = index.timestampBeginCycles;
     live.part = undefined;
     if (live.position !== undefined) live.position += 1n;
-    if (isGiven) this.#frames.push(index);
-    else this.#lose(live, netSeqNum, 'the relay has not got it any more', index);
+    const cause = 'the relay has not got it any more';
+    this.#frames.push(isGiven ? index : { kind: 'lost', stream: stream.handle, netSeqNum, cause, index });
     this.#owner.passed(live, netSeqNum);
   }
 
-  /** Packets that a millrace relay counts between the last one and this. */
-  #missed(live: LiveStream, { position }: Reply): void {
-    if (position === undefined) return;
-    const missing = live.position === undefined ? 0n : position - live.position;
+  /** Packets that a millrace relay counts between the last one and this, or that are gone and nothing is behind them. */
+  #missed(live: LiveStream, { position, status }: Reply): void {
+    if (position === undefined || status === indexStatus.error) return;
+    // of a packet that came in part, the rest may have gone with those
+    const isPartLost = live.part !== undefined && live.position !== undefined && position > live.position;
+    if (isPartLost) live.part = undefined;
+    if (live.position !== undefined)
+      this.#frames.push(...lostPackets(live, position - live.position, 'were gone before they were read'));
     live.position = position;
-    for (let n = 0n; n < missing && n < BigInt(limits.halfPacketsPerStream); n += 1n) {
-      this.#lose(live, live.stream.next, 'gone before it was read', undefined);
-      live.stream.next += 1n;
-    }
-  }
-
-  #lose(live: LiveStream, netSeqNum: bigint, cause: string, index: Index | undefined): void {
-    this.#frames.push({ kind: 'lost', stream: live.stream.handle, netSeqNum, cause, index });
   }
 
   /** Bytes of a packet into `target`; false: the relay has not got them. */

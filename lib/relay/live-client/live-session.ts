@@ -1,6 +1,6 @@
 /**
- * A live session as its viewer: every consumer daemon's part of it, attached over one connection after another. What is
- * known of streams outlives a connection, so that the next one goes on where the last one broke off.
+ * A live session as its viewer: every consumer daemon's part of it, attached over one connection after another, read
+ * round by round (`live-streams.ts` is what is known of its streams).
  */
 import { MillraceError } from '../../errors.ts';
 import type { FrameBatch } from '../../stage/batch.ts';
@@ -9,16 +9,11 @@ import { metadataBatches } from '../../stage/metadata-batches.ts';
 import { sessionFacts } from '../../stage/session-facts.ts';
 import { SessionFrames, streamKey } from '../../stage/session-frames.ts';
 import { tell } from '../../telemetry.ts';
-import {
-  attachStatus,
-  newStreamsStatus,
-  seekStatus,
-  seeks,
-  type ViewerReplyOf,
-} from '../../wire/live/index.ts';
+import { attachStatus, newStreamsStatus, seeks } from '../../wire/live/index.ts';
 import { type SessionEntry, sessionEntry } from './list-sessions.ts';
 import { LivePackets, type PacketOwner } from './live-packets.ts';
-import { type LiveStream, LiveTrace } from './live-trace.ts';
+import { LiveStreams } from './live-streams.ts';
+import type { LiveStream, LiveTrace } from './live-trace.ts';
 import type { LiveSourceOptions } from './options.ts';
 import type { ViewerChannel } from './viewer-channel.ts';
 
@@ -29,8 +24,6 @@ interface Part {
   isOver: boolean;
   askAtMs: number;
 }
-
-type Entry = ViewerReplyOf<'attachSession'>['streams'][number];
 
 /** How often it is asked for streams and parts that nobody announced, milliseconds. Source: live-protocol, "Checklists". */
 const newsMs = 1000;
@@ -46,10 +39,7 @@ export class LiveSession implements PacketOwner {
   #parts = new Map<bigint, Part>();
   #isKnown = false;
   #liveTimerUs = 0;
-  readonly #traces = new Map<string, LiveTrace>();
-  readonly #streams = new Map<string, LiveStream>();
-  /** Streams that came before the session could be opened. */
-  #waiting: { entry: Entry; sessionId: bigint }[] = [];
+  readonly #streams: LiveStreams;
   #isOpen = false;
   #listAtMs = 0;
 
@@ -62,6 +52,7 @@ export class LiveSession implements PacketOwner {
       return handles;
     };
     this.#frames = new SessionFrames(handle, options.syncIntervalMs ?? 1000);
+    this.#streams = new LiveStreams(options, this.#frames);
   }
 
   /** Whether it has ever been attached. */
@@ -84,27 +75,17 @@ export class LiveSession implements PacketOwner {
       .filter((entry) => entry.hostname === hostname && entry.sessionName === sessionName);
     for (const entry of own)
       if (!this.#parts.has(entry.sessionId)) await this.#attachPart(channel, entry, again);
+    if (again && this.#parts.size > 0) await this.#streams.settleEnded(channel);
     this.#isKnown ||= this.#parts.size > 0;
     return this.#parts.size > 0;
   }
 
   #reconnected(channel: ViewerChannel): void {
     const { relayProcess } = channel;
-    const isSame = relayProcess !== undefined && relayProcess === this.#relayProcess;
+    this.#streams.reconnected(relayProcess !== undefined && relayProcess === this.#relayProcess);
     this.#channel = channel;
     this.#relayProcess = relayProcess;
     this.#parts = new Map();
-    for (const trace of this.#traces.values()) {
-      trace.metadataId = undefined;
-      trace.needsMetadata = true;
-      trace.askAtMs = 0;
-    }
-    for (const live of this.#streams.values()) {
-      live.isShown = false;
-      live.askAtMs = 0;
-      if (!isSame) live.position = undefined;
-      live.isRepeating = live.lastBeginCycles !== undefined;
-    }
   }
 
   async #attachPart(channel: ViewerChannel, entry: SessionEntry, again: boolean): Promise<void> {
@@ -131,76 +112,7 @@ export class LiveSession implements PacketOwner {
     if (status !== attachStatus.ok) throw refused(`the relay refuses to attach it, status ${status}`);
     this.#parts.set(sessionId, { sessionId, isOver: false, askAtMs: 0 });
     this.#liveTimerUs ||= entry.liveTimerUs;
-    await this.#show(channel, sessionId, streams);
-  }
-
-  async #show(channel: ViewerChannel, sessionId: bigint, entries: readonly Entry[]): Promise<void> {
-    // The metadata streams first: a trace is known by then.
-    for (const entry of entries) if (entry.metadataFlag === 1) await this.#showMetadata(channel, entry);
-    let isNew = false;
-    for (const entry of entries) {
-      if (entry.metadataFlag === 1) continue;
-      if (!this.#isOpen) this.#waiting.push({ entry, sessionId });
-      else isNew = (await this.#showStream(channel, sessionId, entry)) || isNew;
-    }
-    if (isNew) this.#frames.published();
-  }
-
-  #traceOf({ pathName }: Entry): LiveTrace {
-    const path = this.#pathOf(pathName);
-    const trace = this.#traces.get(path) ?? new LiveTrace(path);
-    this.#traces.set(path, trace);
-    return trace;
-  }
-
-  /** Producers before 2.11 put host and session in front. */
-  #pathOf(pathName: string): string {
-    const { hostname, sessionName } = this.#options;
-    const [first, second, ...rest] = pathName.split('/').filter((part) => part !== '');
-    const isWhole = rest.length > 0 && first === hostname && second?.startsWith(sessionName) === true;
-    return isWhole ? rest.join('/') : pathName;
-  }
-
-  async #showMetadata(channel: ViewerChannel, entry: Entry): Promise<void> {
-    const trace = this.#traceOf(entry);
-    trace.metadataId = entry.streamId;
-    trace.repeatedBytes = trace.text.length;
-    if (trace.text.length > 0 && (await this.#seek(channel, entry.streamId, BigInt(trace.text.length))))
-      trace.repeatedBytes = 0;
-  }
-
-  /** Returns whether it is a new stream. */
-  async #showStream(channel: ViewerChannel, sessionId: bigint, entry: Entry): Promise<boolean> {
-    const trace = this.#traceOf(entry);
-    const known = this.#streams.get(streamKey(trace.path, entry.channelName));
-    if (known !== undefined) {
-      Object.assign(known, { id: entry.streamId, sessionId, isShown: true });
-      const { position } = known;
-      if (position !== undefined && (await this.#seek(channel, entry.streamId, position)))
-        known.isRepeating = false;
-      return false;
-    }
-    const stream = this.#frames.openStream(trace.path, entry.channelName, 0);
-    this.#streams.set(stream.key, {
-      trace,
-      stream,
-      id: entry.streamId,
-      sessionId,
-      isShown: true,
-      askAtMs: 0,
-      position: undefined,
-      lastBeginCycles: undefined,
-      isRepeating: false,
-      beaconCycles: undefined,
-      part: undefined,
-    });
-    return true;
-  }
-
-  async #seek(channel: ViewerChannel, streamId: bigint, position: bigint): Promise<boolean> {
-    if (channel.relayProcess === undefined) return false;
-    const { status } = await channel.ask('seekStream', { streamId, position });
-    return status === seekStatus.ok;
+    await this.#streams.show(channel, sessionId, streams);
   }
 
   /**
@@ -213,14 +125,14 @@ export class LiveSession implements PacketOwner {
     if (performance.now() >= this.#listAtMs) await this.attach(channel);
     for (const part of this.#parts.values())
       if (!part.isOver && performance.now() >= part.askAtMs) await this.#newStreams(channel, part);
-    for (const trace of this.#traces.values())
+    for (const trace of this.#streams.traces)
       if (trace.needsMetadata && performance.now() >= trace.askAtMs)
         for await (const batch of this.#metadata(trace)) {
           moved = true;
           yield batch;
         }
     yield* this.#control();
-    for await (const batch of this.#packets.round(channel, this.#streams.values())) {
+    for await (const batch of this.#packets.round(channel, this.#streams.data)) {
       moved = true;
       yield batch;
       yield* this.#control();
@@ -228,7 +140,7 @@ export class LiveSession implements PacketOwner {
     const sync = this.#frames.beacons.due();
     if (sync !== undefined) yield { slab: undefined, frames: [sync] };
     if (moved) return 'moved';
-    const isShown = [...this.#streams.values()].some((live) => live.isShown);
+    const isShown = [...this.#streams.data].some((live) => live.isShown);
     return !isShown && [...this.#parts.values()].every(({ isOver }) => isOver) ? 'over' : 'idle';
   }
 
@@ -241,7 +153,7 @@ export class LiveSession implements PacketOwner {
     const { sessionId } = part;
     const { status, streams } = await channel.ask('getNewStreams', { sessionId });
     part.askAtMs = performance.now() + newsMs;
-    if (streams.length > 0) await this.#show(channel, sessionId, streams);
+    if (streams.length > 0) await this.#streams.show(channel, sessionId, streams);
     // Streams that are known may still have packets.
     if (status === newStreamsStatus.hangUp || status === newStreamsStatus.error) part.isOver = true;
   }
@@ -279,7 +191,7 @@ export class LiveSession implements PacketOwner {
       nowS,
       names,
     );
-    this.#frames.open(facts);
+    this.#frames.add(facts);
     // Which trace chunk it is, the live protocol does not say.
     this.#frames.openChunk({
       id: 0n,
@@ -287,10 +199,7 @@ export class LiveSession implements PacketOwner {
       overrideName: undefined,
     });
     this.#isOpen = true;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const { sessionId, entry } of waiting) await this.#showStream(channel, sessionId, entry);
-    this.#frames.published();
+    await this.#streams.opened(channel);
   }
 
   passed({ stream }: LiveStream, netSeqNum: bigint): void {
@@ -298,7 +207,6 @@ export class LiveSession implements PacketOwner {
   }
 
   ended(live: LiveStream, isError: boolean): Frame[] {
-    live.isShown = false;
     if (isError) {
       const { key } = live.stream;
       tell(
@@ -307,24 +215,20 @@ export class LiveSession implements PacketOwner {
         `the relay does not know stream ${key.replace('\0', '/')} any more`,
       );
     }
-    this.#streams.delete(live.stream.key);
-    live.trace.needsMetadata = true;
-    live.trace.askAtMs = 0;
     this.streamsToCome();
-    this.#frames.endStream(live.stream);
-    return this.#frames.take();
+    return this.#streams.end(live);
   }
 
   /** The end, after what is left of the metadata. `isCut`: the connection was lost for good. */
   async *finish(isCut: boolean): AsyncGenerator<FrameBatch, void> {
     const channel = this.#channel;
     if (!isCut && channel !== undefined) {
-      for (const trace of this.#traces.values()) yield* this.#metadata(trace);
+      for (const trace of this.#streams.traces) yield* this.#metadata(trace);
       for (const sessionId of this.#parts.keys()) await channel.ask('detachSession', { sessionId });
     }
     if (!this.#isOpen) return;
     const sync = this.#frames.beacons.due(true);
-    if (sync !== undefined) this.#frames.sync(sync);
+    if (sync !== undefined) this.#frames.add(sync);
     this.#frames.end(isCut ? 'abort' : 'end');
     yield* this.#control();
   }

@@ -4,7 +4,9 @@ import { PacketReader } from '../../ctf/packet-header.ts';
 import type { TraceClass } from '../../ctf/trace-class.ts';
 import { MillraceError } from '../../errors.ts';
 import { limits } from '../../limits.ts';
+import type { Lost } from '../../stage/frames.ts';
 import type { SessionStream } from '../../stage/session-frames.ts';
+import { tell } from '../../telemetry.ts';
 import { metadataStatus } from '../../wire/live/index.ts';
 import type { ViewerChannel } from './viewer-channel.ts';
 
@@ -83,6 +85,22 @@ export class LiveTrace {
     }
     return { streamInstanceId: undefined, packetSeqNum: undefined };
   }
+}
+
+/**
+ * `packets` of a stream that will never come, as frames; the next packet has its number behind them. It is told how many
+ * there are, if they are more than there are frames for.
+ */
+export function lostPackets({ stream }: LiveStream, packets: bigint, cause: string): Lost[] {
+  if (packets <= 0n) return [];
+  const name = stream.key.replace('\0', '/');
+  tell('warn', 'live:lost', `${name}: ${packets} packets ${cause}`, { stream: name, packets });
+  const count = Math.min(Number(packets), limits.halfPacketsPerStream);
+  return Array.from({ length: count }, () => {
+    const netSeqNum = stream.next;
+    stream.next += 1n;
+    return { kind: 'lost', stream: stream.handle, netSeqNum, cause, index: undefined };
+  });
 }
 
 /** One data stream. */

@@ -5,6 +5,7 @@
 import { MetadataWriter } from '../../disk/metadata-writer.ts';
 import type { StreamWriter } from '../../disk/stream-writer.ts';
 import type { TraceWriter } from '../../disk/trace-store.ts';
+import { limits } from '../../limits.ts';
 import type { SessionOpen } from '../../stage/frames.ts';
 
 /** Streams of one path: they share their metadata. */
@@ -51,6 +52,8 @@ export class LiveSession {
   readonly audience = new Set<Audience>();
   /** Published and not closed, by handle. */
   readonly streams = new Map<number, LiveStream>();
+  /** Packets that streams had which are closed, by handle: for viewers who lost their connection meanwhile. */
+  readonly closedStreams = new Map<number, number>();
   /** The producer has gone. */
   ended = false;
   readonly #traces = new Map<string, LiveTrace>();
@@ -116,9 +119,18 @@ export class LiveSession {
     this.streams.delete(handle);
     this.#unpublished = this.#unpublished.filter((other) => other.handle !== handle);
     if (stream === undefined) return;
+    if (stream.kind === 'data') this.#rememberClosed(handle, stream.writer.stored.count);
     const { trace } = stream;
     if (![...this.streams.values(), ...this.#unpublished].some((other) => other.trace === trace))
       this.#traces.delete(trace.path);
+  }
+
+  /** The last ones: programs come and go for months. */
+  #rememberClosed(handle: number, packets: number): void {
+    this.closedStreams.set(handle, packets);
+    const [oldest] = this.closedStreams.keys();
+    if (oldest !== undefined && this.closedStreams.size > limits.closedStreams)
+      this.closedStreams.delete(oldest);
   }
 
   end(): void {

@@ -61,6 +61,10 @@ export const seekStream = struct('seekStream', [
   ['position', u64, 'packets, of a metadata stream bytes'],
 ]);
 
-export const seekStreamReply = struct('seekStreamReply', [['status', u32, 'seekStatus']]);
+export const seekStreamReply = struct('seekStreamReply', [
+  ['status', u32, 'seekStatus'],
+  ['position', u64, 'packets', 'of a stream that has ended: all it ever had; else of no meaning'],
+]);
 
-export const seekStatus = { ok: 1, error: 2 } as const;
+/** `ended`: the stream was closed and is not shown any more. `error`: there was none. */
+export const seekStatus = { ok: 1, error: 2, ended: 3 } as const;

@@ -108,7 +108,7 @@ test('a millrace viewer: whole records, what it missed, and a place to go on at'
   t.is(after.sequence, after.position);
   await other.attach(scene.session);
   const seek = Buffer.concat([u64(scene.stream), u64((after.position ?? 0n) + 1n)]);
-  t.is((await other.peer.ask(viewerRequest(0x6d690002, seek), 4)).readUInt32BE(0), 1);
+  t.is((await other.peer.ask(viewerRequest(0x6d690002, seek), 12)).readUInt32BE(0), 1);
   const next = Number(after.position) + 1;
   t.deepEqual(await other.next(scene.stream), scene.packetsOf()[next]);
 });

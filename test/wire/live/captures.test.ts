@@ -259,8 +259,8 @@ exchange({
   command: 'seekStream',
   request: '00000000 00000010 6d690002 00000000  00000000 00000001 00000000 00000007',
   value: { streamId: 1n, position: 7n },
-  reply: '00000002',
-  replyValue: { status: 2 },
+  reply: '00000003 00000000 0000000c',
+  replyValue: { status: 3, position: 12n },
 });
 
 test('live: a millrace viewer says its name where others send all ones', (t) => {

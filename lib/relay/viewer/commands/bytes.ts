@@ -1,7 +1,7 @@
 /** The two commands that bring bytes: of packets, and of metadata. And the private one that says where to go on. */
 import { metadataStatus, packetStatus, seekStatus } from '../../../wire/live/index.ts';
 import { isData } from '../viewed-stream.ts';
-import { packetPayload, type ViewerHandler } from './handler.ts';
+import { packetPayload, type ViewerContext, type ViewerHandler } from './handler.ts';
 
 /** Bytes of the file that the last index of the stream was about: a packet, or whatever part of the file is asked for. */
 export const getPacket: ViewerHandler<'getPacket'> = {
@@ -47,13 +47,28 @@ export const getMetadata: ViewerHandler<'getMetadata'> = {
   },
 };
 
-/** A millrace viewer that had to connect again goes on where it was. Only forwards. */
+/**
+ * A millrace viewer that had to connect again goes on where it was. Only forwards; what is not there any more counts as
+ * lost, and of a stream that has ended meanwhile it is told how many packets that had.
+ */
 export const seekStream: ViewerHandler<'seekStream'> = {
   handle(context, { streamId, position }) {
-    const stream = context.streams.get(Number(streamId));
-    if (stream === undefined || position > BigInt(Number.MAX_SAFE_INTEGER))
-      return { reply: { status: seekStatus.error } };
+    const handle = Number(streamId);
+    const stream = context.streams.get(handle);
+    if (position > BigInt(Number.MAX_SAFE_INTEGER))
+      return { reply: { status: seekStatus.error, position: 0n } };
+    if (stream === undefined) return { reply: closedStream(context, handle, Number(position)) };
     stream.cursor.seek(Number(position));
-    return { reply: { status: seekStatus.ok } };
+    return { reply: { status: seekStatus.ok, position: 0n } };
   },
 };
+
+function closedStream({ attached }: ViewerContext, handle: number, position: number) {
+  for (const viewed of attached?.values() ?? []) {
+    const packets = viewed.live.closedStreams.get(handle);
+    if (packets === undefined) continue;
+    viewed.lostPackets += Math.max(0, packets - position);
+    return { status: seekStatus.ended, position: BigInt(packets) };
+  }
+  return { status: seekStatus.error, position: 0n };
+}
