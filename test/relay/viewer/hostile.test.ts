@@ -2,7 +2,7 @@
  * Every misbehaving viewer beside a producer and a viewer that do everything right: it loses at most its own
  * connection, everything that it took comes back, the relay stores everything and the good viewer reads it.
  */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { ErrorCode } from '../../../lib/index.ts';
 import { attachesAndVanishes } from '../../fakes/viewers/attaches-and-vanishes.ts';
 import type { FakeViewer } from '../../fakes/viewers/fake-viewer.ts';
@@ -78,6 +78,27 @@ for (const [fake, fate] of sinners)
     await viewer.peer.end();
     await relay.empty();
   });
+
+test('a viewer whose host vanishes is looked for after a minute of silence: keep-alive is on', async (t) => {
+  const scene = await LiveScene.open(t);
+  const { viewer } = await scene.viewer();
+  const { localPort = 0, remotePort = 0 } = viewer.peer.socket;
+  // proc(5): of each socket its addresses, and the timer that runs on it: 02 is keep-alive, in ticks of 1/100 s
+  const timers = () =>
+    ['/proc/net/tcp', '/proc/net/tcp6']
+      .flatMap((file) => readFileSync(file, 'utf8').split('\n'))
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([, local, remote]) => port(local) === remotePort && port(remote) === localPort)
+      .map((fields) => fields[5]);
+  const port = (address = '') => Number.parseInt(address.split(':')[1] ?? '', 16);
+  await until(
+    () => timers().some((timer) => timer?.startsWith('02:') === true),
+    () => `timers: ${timers().join(', ')}`,
+  );
+  const [, ticks = ''] = (timers()[0] as string).split(':');
+  const seconds = Number.parseInt(ticks, 16) / 100;
+  t.true(seconds > 45 && seconds <= 60, `${seconds} s`);
+});
 
 test('viewers above the ceiling are refused, and told of; those below it are served', async (t) => {
   const scene = await LiveScene.open(t, { relay: { limits: { viewers: 3 } } });
