@@ -1,10 +1,6 @@
 /** Options that the disk commands which listen have in common, and how much they log. */
-import type { Level } from '../../lib/index.ts';
 import { section } from '../common-options.ts';
 import { type Option, parseWhole } from '../options.ts';
-
-/** The level of the log for each time that --verbose was given. */
-export const levels: readonly Level[] = ['warn', 'info', 'debug', 'trace'];
 
 /** `--port=PORT`, `-p`. */
 export function portOption<S extends { port: number }>(): Option<S> {

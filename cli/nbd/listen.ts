@@ -1,23 +1,17 @@
 /** `millrace nbd listen`: takes one disk in, and may serve it from then on. */
 import { resolve } from 'node:path';
-import {
-  type ControlServer,
-  type Level,
-  loadNbd,
-  type MigrationListener,
-  openLog,
-  serveControl,
-} from '../../lib/index.ts';
+import { loadNbd, type MigrationListener } from '../../lib/index.ts';
 import { controlOption, helpOption, jsonOption } from '../common-options.ts';
 import type { Command, Context } from '../context.ts';
-import { controlTable, logLevelCommand, stopCommand } from '../control-table.ts';
+import type { Served } from '../control-table.ts';
 import { helpText } from '../help.ts';
 import { applyOption, type Option, parseBytes, parseOptions, parseWhole } from '../options.ts';
 import { showProgress } from '../progress.ts';
 import { readiness } from '../relay/readiness.ts';
-import { watchSignals } from '../relay/stop-signals.ts';
+import { runService } from '../service.ts';
 import { usageError } from '../usage.ts';
-import { accessOptions, addressOption, levels, portOption, verboseOption } from './common-options.ts';
+import { accessOptions, addressOption, portOption, verboseOption } from './common-options.ts';
+import { aclCommand } from './control.ts';
 import { noKeys, type TlsKeySettings, tlsKeyOptions, tlsOf } from './tls-options.ts';
 
 interface ListenSettings extends TlsKeySettings {
@@ -151,22 +145,16 @@ async function run(context: Context): Promise<number> {
 }
 
 async function listenFor(context: Context, settings: ListenSettings, path: string): Promise<number> {
-  const releases: Array<() => unknown> = [];
-  const signals = watchSignals(context);
-  releases.push(() => signals.forget());
-  const level = levels[Math.min(settings.verbosity, levels.length - 1)] as Level;
-  const log = openLog({ stream: context.stderr, format: 'text', level });
-  releases.push(() => log.close());
-  const stop = new AbortController();
-  const stopped = signals.first.then(() => stop.abort(new Error('ended by a signal')));
   const print = (event: string, facts: object): void => {
     if (settings.json) context.stdout.write(`${JSON.stringify({ event, atMs: Date.now(), ...facts })}\n`);
   };
-  try {
+  return await runService(context, settings, async ({ control, owns, signals }) => {
     const { AccessList, Image, MigrationListener, NbdServer } = await loadNbd();
+    const stop = new AbortController();
+    const stopped = signals.first.then(() => stop.abort(new Error('ended by a signal')));
     const { address, allowed, anyDisconnect, connections, createBytes, defaultDeny, plain, port } = settings;
     const image = new Image(path, createBytes === undefined ? {} : { createBytes });
-    releases.push(() => image.close());
+    owns(() => image.close());
     const tls = await tlsOf(settings);
     const encrypted = tls === undefined ? {} : { tls };
     const servedAt = settings.servedAt ?? uriOf(settings.thenServe, tls !== undefined);
@@ -180,10 +168,9 @@ async function listenFor(context: Context, settings: ListenSettings, path: strin
       ...(connections === undefined ? {} : { connections }),
       ...(servedAt === undefined ? {} : { servedAt }),
     });
-    releases.push(() => listener.close());
+    owns(() => listener.close());
     await listener.start({ signal: stop.signal });
-    const control = await openControl(context, settings, listener, () => signals.stop(), log);
-    if (control !== undefined) releases.push(() => control.close());
+    await control(settings.control, listenerCommands(listener));
     readiness(context).ready();
     print('listening', { address: listener.address, sizeBytes: image.sizeBytes });
     await received(context, listener, stopped);
@@ -201,9 +188,7 @@ async function listenFor(context: Context, settings: ListenSettings, path: strin
     await stopped;
     await server.close();
     return 0;
-  } finally {
-    for (const release of releases.reverse()) await release();
-  }
+  });
 }
 
 /** Waits for the disk, or the signal, and shows how far it is. */
@@ -224,16 +209,8 @@ async function received(
   }
 }
 
-async function openControl(
-  context: Context,
-  { control }: ListenSettings,
-  listener: MigrationListener,
-  stop: () => void,
-  log: ReturnType<typeof openLog>,
-): Promise<ControlServer | undefined> {
-  if (control === undefined) return undefined;
-  const { AccessList } = await loadNbd();
-  const commands = controlTable({
+function listenerCommands(listener: MigrationListener): Readonly<Record<string, Served>> {
+  return {
     status: {
       help: 'what has come, and from whom',
       answer: () => ({
@@ -243,18 +220,8 @@ async function openControl(
         sizeBytes: listener.image.sizeBytes,
       }),
     },
-    acl: {
-      help: 'replace the access list by ADDRESS[/BITS]...; without any it is empty',
-      answer(entries) {
-        const { server } = listener;
-        server.access = new AccessList(entries, { defaultDeny: server.access.defaultDeny });
-        return server.status().access;
-      },
-    },
-    stop: stopCommand(stop),
-    'log-level': logLevelCommand(log),
-  });
-  return await serveControl(resolve(context.cwd, control), commands);
+    acl: aclCommand(listener.server),
+  };
 }
 
 function uriOf(address: ListenSettings['thenServe'], isEncrypted: boolean): string | undefined {

@@ -79,12 +79,43 @@ async function wayTo(text: string): Promise<Pick<MirrorOptions, 'address' | 'upg
   return { address, ...(upgrade === undefined ? {} : { upgrade }) };
 }
 
-/** The commands; `stay` is told whether the program is to stay once the disk has gone. */
+/** Takes `export=NAME` out of `words`; the name is percent-encoded. */
+function splitExport(words: readonly string[]): { name: string | undefined; rest: string[] } {
+  const given = words.find((word) => word.startsWith('export='));
+  const rest = words.filter((word) => word !== given);
+  if (given === undefined) return { name: undefined, rest };
+  try {
+    return { name: decodeURIComponent(given.slice('export='.length)), rest };
+  } catch {
+    throw usageError(`"${given}" has a % that begins no encoded character`);
+  }
+}
+
+/**
+ * The commands. `mirrors`: by the name of the export; with more than one each command takes `export=NAME`. `stay` is told
+ * whether the program is to stay once the last disk has gone.
+ */
 export function mirrorCommands(
-  mirror: Mirror,
+  mirrors: ReadonlyMap<string, Mirror>,
   stay: (yes: boolean) => void,
 ): Readonly<Record<string, Served>> {
-  const state = () => ({
+  if (mirrors.size === 0) return {};
+  const [first] = mirrors.values();
+  const which = mirrors.size > 1 ? ' export=NAME' : '';
+  const one = (name: string | undefined): Mirror => {
+    const found = name === undefined && mirrors.size === 1 ? first : mirrors.get(name ?? '');
+    if (found !== undefined) return found;
+    const names = [...mirrors.keys()].map((each) => `"${each}"`).join(', ');
+    throw usageError(`export=NAME is needed, of ${names}`);
+  };
+  /** A command about one of them. */
+  const of =
+    (answer: (mirror: Mirror, words: string[]) => unknown): Served['answer'] =>
+    (words) => {
+      const { name, rest } = splitExport(words);
+      return answer(one(name), rest);
+    };
+  const state = (mirror: Mirror) => ({
     state: mirror.state,
     clientsAllowed: mirror.admits,
     migration: mirror.figures(),
@@ -92,8 +123,8 @@ export function mirrorCommands(
   });
   return {
     mirror: {
-      help: 'migrate the disk to nbd[s]://HOST:PORT [action=exit|unlink|nothing] [limit=BYTES] [pause=MS] [most-pause=MS] [bind=ADDRESS] [connections=N] [retry=MS] [verify=no] [stay=yes]',
-      async answer([to, ...words]) {
+      help: `migrate the disk to nbd[s]://HOST:PORT${which} [action=exit|unlink|nothing] [limit=BYTES] [pause=MS] [most-pause=MS] [bind=ADDRESS] [connections=N] [retry=MS] [verify=no] [stay=yes]`,
+      answer: of(async (mirror, [to, ...words]) => {
         if (to === undefined) throw usageError('an address is needed');
         const { action, options, stay: stays, wait } = parseMirrorWords(words);
         const way = await wayTo(to);
@@ -103,23 +134,31 @@ export function mirrorCommands(
         await mirror.start({ ...way, action, ...options });
         stay(stays);
         return { started: true, seq: last };
+      }),
+    },
+    'mirror-status': {
+      help: `how the migration stands, and where the disk has gone${which === '' ? '' : '; of all without export=NAME'}`,
+      answer(words) {
+        const { name } = splitExport(words);
+        if (name === undefined && mirrors.size > 1)
+          return Object.fromEntries([...mirrors].map(([each, mirror]) => [each, state(mirror)]));
+        return state(one(name));
       },
     },
-    'mirror-status': { help: 'how the migration stands, and where the disk has gone', answer: state },
     'mirror-events': {
-      help: 'what happened behind event number N, as soon as there is something',
-      async answer([seq = '0']) {
+      help: `what happened behind event number N${which}, as soon as there is something`,
+      answer: of(async (mirror, [seq = '0']) => {
         const from = parseWhole(seq, 0, Number.MAX_SAFE_INTEGER, '');
         const events = await mirror.happenings.wait(from, 1000);
-        return { events, ...state() };
-      },
+        return { events, ...state(mirror) };
+      }),
     },
     'mirror-limit': {
-      help: 'the most bytes a second of the first copy, or none',
-      answer([text = 'none']) {
-        return { changed: mirror.limit(text === 'none' ? undefined : parseBytes(text)) };
-      },
+      help: `the most bytes a second of the first copy, or none${which}`,
+      answer: of((mirror, [text = 'none']) => ({
+        changed: mirror.limit(text === 'none' ? undefined : parseBytes(text)),
+      })),
     },
-    break: { help: 'break the migration off', answer: () => mirror.break() },
+    break: { help: `break the migration off${which}`, answer: of((mirror) => mirror.break()) },
   };
 }

@@ -13,6 +13,8 @@ interface MirrorSettings {
   help: boolean;
   json: boolean;
   wait: boolean;
+  /** ` export=NAME`, as the control socket takes it, or nothing. */
+  which: string;
   /** As the control socket takes them. */
   words: string[];
 }
@@ -51,6 +53,16 @@ const optionTable: readonly Option<MirrorSettings>[] = [
     },
   },
   jsonOption('Print every event as one JSON object a line; with --wait also one of progress each second.'),
+  {
+    name: 'export',
+    short: 'x',
+    argument: 'NAME',
+    section: 'Migration',
+    help: 'Which disk, of a server with several exports; the others are served on. Default: the only one.',
+    set: (settings, value) => {
+      settings.which = ` export=${encodeURIComponent(value)}`;
+    },
+  },
   {
     name: 'unlink',
     short: 'u',
@@ -127,7 +139,7 @@ interface Followed {
 }
 
 async function run(context: Context): Promise<number> {
-  const settings: MirrorSettings = { help: false, json: false, wait: false, words: [] };
+  const settings: MirrorSettings = { help: false, json: false, wait: false, which: '', words: [] };
   const { given, operands } = parseOptions(optionTable, context.argv);
   for (const one of given) applyOption(one, settings);
   if (settings.help) {
@@ -140,15 +152,21 @@ async function run(context: Context): Promise<number> {
   destinationOf(to);
   parseMirrorWords(settings.words);
   const path = resolve(context.cwd, socket);
-  const answer = await askControl(path, ['mirror', to, ...settings.words].join(' '));
+  const { which } = settings;
+  const answer = await askControl(path, `mirror ${[to, ...settings.words].join(' ')}${which}`);
   const { seq } = answer as { seq: number };
-  if (settings.wait) return await follow(context, path, seq, settings.json);
+  if (settings.wait) return await follow(context, settings, path, seq);
   context.stdout.write(settings.json ? `${JSON.stringify(answer)}\n` : 'the migration has started\n');
   return 0;
 }
 
 /** Fetches events until the last one of this migration. */
-async function follow(context: Context, path: string, from: number, json: boolean): Promise<number> {
+async function follow(
+  context: Context,
+  { json, which }: MirrorSettings,
+  path: string,
+  from: number,
+): Promise<number> {
   const { isEnd } = await loadNbd();
   const print = (value: object): void => void context.stdout.write(`${JSON.stringify(value)}\n`);
   let now: MirrorFigures | undefined;
@@ -160,7 +178,7 @@ async function follow(context: Context, path: string, from: number, json: boolea
   }));
   try {
     for (let seq = from; ; ) {
-      const { events, migration } = (await askControl(path, `mirror-events ${seq}`)) as Followed;
+      const { events, migration } = (await askControl(path, `mirror-events ${seq}${which}`)) as Followed;
       now = migration ?? now;
       for (const { seq: number, atMs, event, facts } of events) {
         seq = number;

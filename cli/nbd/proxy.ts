@@ -1,15 +1,14 @@
 /** `millrace nbd proxy`: a client behind it does not notice that its server was away. */
 import { resolve } from 'node:path';
-import { type Level, loadNbd, openLog, parseUri, serveControl } from '../../lib/index.ts';
+import { loadNbd, parseUri } from '../../lib/index.ts';
 import { controlOption, helpOption } from '../common-options.ts';
 import type { Command, Context } from '../context.ts';
-import { controlTable, logLevelCommand, stopCommand } from '../control-table.ts';
 import { helpText } from '../help.ts';
 import { applyOption, type Option, parseBytes, parseOptions, parseWhole } from '../options.ts';
 import { readiness } from '../relay/readiness.ts';
-import { watchSignals } from '../relay/stop-signals.ts';
+import { runService } from '../service.ts';
 import { usageError } from '../usage.ts';
-import { addressOption, levels, portOption, verboseOption } from './common-options.ts';
+import { addressOption, portOption, verboseOption } from './common-options.ts';
 
 interface ProxySettings {
   help: boolean;
@@ -117,13 +116,7 @@ async function run(context: Context): Promise<number> {
   if (text === undefined || more.length > 0) throw usageError('one URI is needed');
   const uri = parseUri(text);
   if (uri.kind !== 'nbd') throw usageError(`${text} is no address of a disk`);
-  const releases: Array<() => unknown> = [];
-  const signals = watchSignals(context);
-  releases.push(() => signals.forget());
-  const level = levels[Math.min(settings.verbosity, levels.length - 1)] as Level;
-  const log = openLog({ stream: context.stderr, format: 'text', level });
-  releases.push(() => log.close());
-  try {
+  return await runService(context, settings, async ({ control, owns, signals }) => {
     const { clientOptionsOf, NbdProxy } = await loadNbd();
     const { address, port, unix, bind, cacheBytes, silenceS, retryMs } = settings;
     const running = await NbdProxy.start({
@@ -133,20 +126,12 @@ async function run(context: Context): Promise<number> {
       silenceMs: silenceS * 1000,
       retryMs,
     });
-    releases.push(() => running.close());
-    if (settings.control !== undefined) {
-      const commands = controlTable({
-        status: { help: 'the server, the clients and what was done', answer: () => running.status() },
-        stop: stopCommand(() => signals.stop()),
-        'log-level': logLevelCommand(log),
-      });
-      const control = await serveControl(resolve(context.cwd, settings.control), commands);
-      releases.push(() => control.close());
-    }
+    owns(() => running.close());
+    await control(settings.control, {
+      status: { help: 'the server, the clients and what was done', answer: () => running.status() },
+    });
     readiness(context).ready();
     await signals.first;
     return 0;
-  } finally {
-    for (const release of releases.reverse()) await release();
-  }
+  });
 }

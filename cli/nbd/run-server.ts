@@ -3,17 +3,15 @@ import { resolve } from 'node:path';
 import {
   type Export,
   inheritedSockets,
-  type Level,
   loadNbd,
+  type Mirror,
+  type NbdServer,
   type NbdServerOptions,
-  openLog,
-  serveControl,
 } from '../../lib/index.ts';
 import type { Context } from '../context.ts';
 import { readiness } from '../relay/readiness.ts';
-import { watchSignals } from '../relay/stop-signals.ts';
+import { runService, type Service } from '../service.ts';
 import { usageError } from '../usage.ts';
-import { levels } from './common-options.ts';
 import { serverCommands } from './control.ts';
 import { mirrorCommands } from './migration.ts';
 import type { ServeSettings } from './serve-options.ts';
@@ -23,7 +21,7 @@ import { tlsOf } from './tls-options.ts';
 const farewellMs = 1000;
 
 /**
- * Serves `images` until a signal or `stop` on the control socket, or until the disk has gone to another host. Resolves to
+ * Serves `images` until a signal or `stop` on the control socket, or until the last disk has gone to another host. Resolves to
  * the exit status: 0, 1 when a migration was cut short, or 128 and the number of a second signal. Rejects when it cannot
  * start.
  */
@@ -32,39 +30,17 @@ export async function runServer(
   settings: ServeSettings,
   images: readonly { name: string; path: string }[],
 ): Promise<number> {
-  const releases: (() => void | Promise<void>)[] = [];
-  const signals = watchSignals(context);
-  releases.push(() => signals.forget());
-  const level = levels[Math.min(settings.verbosity, levels.length - 1)] as Level;
-  const log = openLog({ stream: context.stderr, format: settings.logFormat, level });
-  releases.push(() => log.close());
-  try {
-    const { AccessList, Image, mirrorOf, NbdServer } = await loadNbd();
-    const exports: Export[] = [];
-    for (const { name, path } of images) {
-      if (exports.some((other) => other.name === name))
-        throw usageError(`two exports have the name "${name}"`);
-      const image = new Image(resolve(context.cwd, path), { readOnly: settings.readOnly });
-      releases.push(() => image.close());
-      exports.push({ name, image });
-    }
-    const tls = await tlsOf(settings, settings.tls);
-    const { defaultDeny, killswitchS, maxClients, oldstyle, sync } = settings;
-    const options: NbdServerOptions = {
-      listen: listenAddresses(context, settings),
-      exports,
-      style: oldstyle ? 'oldstyle' : 'newstyle',
-      access: new AccessList(settings.allowed, { defaultDeny }),
-      maxClients,
-      ...(sync === undefined ? {} : { durable: sync === 'write' }),
-      ...(killswitchS === undefined ? {} : { killswitchMs: killswitchS * 1000 }),
-      ...(tls === undefined ? {} : { tls }),
-    };
-    const server = new NbdServer(options);
-    const [only] = exports;
-    // one disk that may change is one that may move
-    const moves = exports.length === 1 && !settings.readOnly;
-    const mirror = only !== undefined && moves ? mirrorOf(server, only.image) : undefined;
+  return await runService(context, settings, async (service) => {
+    const { signals } = service;
+    const { NbdServer, mirrorOf, mirrorOfExport } = await loadNbd();
+    const exports = await openExports(context, settings, images, service);
+    const server = new NbdServer(await optionsOf(context, settings, exports));
+    const mirrors = new Map<string, Mirror>();
+    for (const served of settings.readOnly ? [] : exports)
+      mirrors.set(
+        served.name,
+        exports.length === 1 ? mirrorOf(server, served.image) : mirrorOfExport(server, served),
+      );
     let stays = false;
     const end = new AbortController();
     const stopped = signals.first.then(() => end.abort());
@@ -72,40 +48,92 @@ export async function runServer(
       if (!end.signal.aborted) throw error;
     });
     // what it says on the socket must be true: it listens
-    if (settings.control !== undefined && !end.signal.aborted) {
-      const more =
-        mirror === undefined
-          ? {}
-          : mirrorCommands(mirror, (yes) => {
-              stays = yes;
-            });
-      const commands = serverCommands(server, log, () => signals.stop(), more);
-      const control = await serveControl(resolve(context.cwd, settings.control), commands).catch(
-        async (error: unknown) => {
-          await server.close(0);
-          throw error;
-        },
-      );
-      releases.push(() => control.close());
-    }
+    const commands = mirrorCommands(mirrors, (yes) => {
+      stays = yes;
+    });
+    const control = end.signal.aborted
+      ? undefined
+      : await service
+          .control(settings.control, { ...serverCommands(server), ...commands })
+          .catch(async (error: unknown) => {
+            await server.close(0);
+            throw error;
+          });
     const manager = readiness(context);
     manager.ready();
-    const gone = mirror?.gone.then(() => (stays ? stopped : mirror.happenings.fetched(farewellMs)));
-    await (gone === undefined ? stopped : Promise.race([stopped, gone]));
+    const gone = allGone(server, exports, mirrors).then((last) =>
+      stays ? stopped : last.happenings.fetched(farewellMs),
+    );
+    await Promise.race([stopped, gone]);
     manager.stopping();
     // the control socket goes first: nothing it runs can be waited for
-    if (settings.control !== undefined) await releases.pop()?.();
+    await control?.close();
     const now = signals.second.then((number) => 128 + number);
     const close = async (): Promise<number> => {
       // a migration that is cut short must not be taken for one that was completed
-      const cutShort = (await mirror?.stop()) ?? false;
+      const cutShort = await Promise.all([...mirrors.values()].map((mirror) => mirror.stop()));
       await server.close();
-      return cutShort ? 1 : 0;
+      return cutShort.includes(true) ? 1 : 0;
     };
     return await Promise.race([now, close()]);
-  } finally {
-    for (const release of releases.reverse()) await release();
+  });
+}
+
+async function openExports(
+  context: Context,
+  { readOnly }: ServeSettings,
+  images: readonly { name: string; path: string }[],
+  { owns }: Service,
+): Promise<Export[]> {
+  const { Image } = await loadNbd();
+  const exports: Export[] = [];
+  for (const { name, path } of images) {
+    if (exports.some((other) => other.name === name)) throw usageError(`two exports have the name "${name}"`);
+    const image = new Image(resolve(context.cwd, path), { readOnly });
+    owns(() => image.close());
+    exports.push({ name, image });
   }
+  return exports;
+}
+
+async function optionsOf(
+  context: Context,
+  settings: ServeSettings,
+  exports: readonly Export[],
+): Promise<NbdServerOptions> {
+  const { AccessList } = await loadNbd();
+  const tls = await tlsOf(settings, settings.tls);
+  const { allowed, defaultDeny, killswitchS, maxClients, oldstyle, sync } = settings;
+  return {
+    listen: listenAddresses(context, settings),
+    exports,
+    style: oldstyle ? 'oldstyle' : 'newstyle',
+    access: new AccessList(allowed, { defaultDeny }),
+    maxClients,
+    ...(sync === undefined ? {} : { durable: sync === 'write' }),
+    ...(killswitchS === undefined ? {} : { killswitchMs: killswitchS * 1000 }),
+    ...(tls === undefined ? {} : { tls }),
+  };
+}
+
+/** Drops each export whose disk has gone, and resolves with the last one's migration when there is none left. */
+async function allGone(
+  server: NbdServer,
+  exports: readonly Export[],
+  mirrors: ReadonlyMap<string, Mirror>,
+): Promise<Mirror> {
+  return await new Promise((resolve) => {
+    for (const served of exports) {
+      const mirror = mirrors.get(served.name);
+      void mirror?.gone.then(async () => {
+        if (exports.length > 1) {
+          server.drop(served);
+          await served.image.close();
+        }
+        if (exports.length === 1 || server.exports.length === 0) resolve(mirror);
+      });
+    }
+  });
 }
 
 function listenAddresses(context: Context, settings: ServeSettings): NbdServerOptions['listen'] {

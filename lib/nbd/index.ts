@@ -24,7 +24,7 @@ export {
 export { Mirror } from './migration/mirror.ts';
 export type { HandedOver, MirrorAction, MirrorOptions } from './migration/options.ts';
 export { isEnd, type MirrorFigures, type MirrorHappening } from './migration/progress.ts';
-export { mirrorOf } from './migration/server-door.ts';
+export { mirrorOf, mirrorOfExport } from './migration/server-door.ts';
 export { NbdProxy, type ProxyOptions, type ProxyStatus } from './proxy/proxy.ts';
 export { parsePskFile } from './psk.ts';
 export type { SessionEnd } from './server/connection.ts';

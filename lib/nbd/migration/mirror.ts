@@ -274,8 +274,10 @@ export class Mirror {
     facts: Told['facts'] = {},
     code?: Told['code'],
   ): void {
-    this.happenings.add(event, facts as Record<string, string | number | boolean | undefined>);
-    tell(level, `nbd:mirror-${event}`, text, facts, code);
+    const { name } = this.#source;
+    const all = name === undefined ? facts : { ...facts, exportName: name };
+    this.happenings.add(event, all as Record<string, string | number | boolean | undefined>);
+    tell(level, `nbd:mirror-${event}`, name === undefined ? text : `"${name}": ${text}`, all, code);
   }
 }
 

@@ -1,6 +1,7 @@
 /** The way into a server, as a migration of its disk uses it. */
 import { rmSync } from 'node:fs';
 import type { Image } from '../../disk/image.ts';
+import type { Export } from '../export.ts';
 import type { NbdServer } from '../server/server.ts';
 import { Mirror } from './mirror.ts';
 import type { Door } from './source.ts';
@@ -31,6 +32,22 @@ export function serverDoor(server: NbdServer, company?: Company): Door {
       await company?.comeBack();
     },
   };
+}
+
+/** The door to one of several exports of `server`; the others stay open. */
+export function exportDoor(server: NbdServer, served: Export): Door {
+  return {
+    shut: () => server.shutOut(undefined, served),
+    // nobody gets in to what is withheld
+    stop: () => Promise.resolve(),
+    open: async () => server.admit(served),
+  };
+}
+
+/** The migrations of one of several disks that `server` serves. */
+export function mirrorOfExport(server: NbdServer, served: Export): Mirror {
+  const { image, name } = served;
+  return new Mirror({ image, name, door: exportDoor(server, served), unlink: () => rmSync(image.path) });
 }
 
 /** The migrations of the one disk that `server` serves. */

@@ -31,6 +31,8 @@ export interface Door {
 /** See the file's head. */
 export interface MirrorSource {
   readonly image: MirroredImage;
+  /** Of the export, where it is one of several. */
+  readonly name?: string;
   readonly door: Door;
   /** Removes the served file by its name, in this very tick. */
   unlink(): void;

@@ -132,8 +132,7 @@ export class Connection {
       seconds * 1000,
     );
     try {
-      const [first] = offer.exports();
-      const served = offer.find('') ?? first;
+      const served = offer.exports.find('');
       if (style === 'oldstyle' && served !== undefined) {
         const { tls } = offer;
         if (tls !== undefined) this.#socket = await tls.upgrade(this.#socket, this.peer);
@@ -156,7 +155,8 @@ export class Connection {
   async #transmit(agreement: Agreement): Promise<void> {
     const { durable, pieces, scratch, slabs } = this.#options;
     const { peer } = this;
-    if (this.#isStopping) return;
+    // it may have been shut since it was agreed on
+    if (this.#isStopping || !this.#options.offer.exports.offers(agreement.served)) return;
     const source: SocketSource = socketSource(agreement.socket, {
       pool: slabs,
       quota: slabs.quota(4),

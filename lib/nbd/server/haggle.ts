@@ -2,15 +2,13 @@
 import type { Socket } from 'node:net';
 import { MillraceError, printable } from '../../errors.ts';
 import { type OptionReply, optionReplies, optionReplyHeader } from '../../wire/nbd/index.ts';
-import type { Export } from '../export.ts';
 import type { Agreement } from './agreement.ts';
+import type { ExportTable } from './export-table.ts';
 import type { ServerTls } from './tls.ts';
 
 /** What the server offers to everybody. */
 export interface Offer {
-  exports(): readonly Export[];
-  /** The export of this name; the empty name is the default. */
-  find(name: string): Export | undefined;
+  exports: ExportTable;
   tls: ServerTls | undefined;
   /** Whether new options are refused because the server goes down. */
   isStopping(): boolean;

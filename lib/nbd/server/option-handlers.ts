@@ -34,7 +34,7 @@ export const optionHandlers: Readonly<Record<OptionName, OptionHandler>> = {
   exportName(haggle, { name }: Value<typeof exportNameData>) {
     const { offer, peer, socket } = haggle;
     if (haggle.extended) throw protocolError(peer, 'EXPORT_NAME after extended headers were agreed');
-    const served = offer.find(name.toString());
+    const served = offer.exports.find(name.toString());
     if (served === undefined) throw protocolError(peer, `there is no export "${name.toString()}"`);
     const agreement = agree(haggle, served, name.toString());
     const layout = haggle.noZeroes ? exportNameReply : exportNameReplyPadded;
@@ -48,7 +48,7 @@ export const optionHandlers: Readonly<Record<OptionName, OptionHandler>> = {
   },
 
   list(haggle) {
-    for (const { name, description = '' } of haggle.offer.exports())
+    for (const { name, description = '' } of haggle.offer.exports.offered)
       reply(
         haggle,
         code('list'),
@@ -92,7 +92,7 @@ export const optionHandlers: Readonly<Record<OptionName, OptionHandler>> = {
 
   listMetaContext(haggle, { exportName, queries }: Value<typeof metaContextRequest>) {
     const option = code('listMetaContext');
-    if (haggle.offer.find(exportName) === undefined) return unknown(haggle, option, exportName);
+    if (haggle.offer.exports.find(exportName) === undefined) return unknown(haggle, option, exportName);
     const wanted =
       queries.length === 0 || queries.some(({ query }) => query === 'base:' || query === allocation);
     if (wanted) metaContext(haggle, option, 0);
@@ -105,7 +105,7 @@ export const optionHandlers: Readonly<Record<OptionName, OptionHandler>> = {
     haggle.selected = undefined;
     if (!haggle.structured)
       return answer(haggle, option, 'errInvalid', 'structured replies have to be agreed first');
-    if (haggle.offer.find(exportName) === undefined) return unknown(haggle, option, exportName);
+    if (haggle.offer.exports.find(exportName) === undefined) return unknown(haggle, option, exportName);
     const isSelected = queries.some(({ query }) => query === allocation);
     if (isSelected) metaContext(haggle, option, allocationId);
     haggle.selected = { exportName, contexts: isSelected ? [allocationId] : [] };
@@ -124,7 +124,7 @@ function inform(
   option: 'info' | 'go',
   { name, infos }: Value<typeof exportRequest>,
 ): Agreement | undefined {
-  const served = haggle.offer.find(name);
+  const served = haggle.offer.exports.find(name);
   if (served === undefined) {
     unknown(haggle, code(option), name);
     return undefined;
@@ -158,6 +158,9 @@ function metaContext(haggle: Haggle, option: number, contextId: number): void {
   reply(haggle, option, 'metaContext', metaContextReply.encode({ contextId, name: Buffer.from(allocation) }));
 }
 
+/** No such export, or none that may be used now. */
 function unknown(haggle: Haggle, option: number, name: string): 'next' {
+  if (haggle.offer.exports.isWithheld(name))
+    return answer(haggle, option, 'errShutdown', `the export "${name}" is being moved`);
   return answer(haggle, option, 'errUnknown', `there is no export "${name}"`);
 }

@@ -14,6 +14,7 @@ import { tell } from '../../telemetry.ts';
 import { AccessList } from '../acl.ts';
 import type { Export } from '../export.ts';
 import { Connection, type SessionEnd } from './connection.ts';
+import { ExportTable } from './export-table.ts';
 import type { Extension } from './extension.ts';
 import type { Offer } from './haggle.ts';
 import { piecePool } from './pieces.ts';
@@ -53,12 +54,13 @@ export class NbdServer {
   readonly #tls: ServerTls | undefined;
   readonly #durable: boolean;
   readonly #offer: Offer;
+  readonly #exports: ExportTable;
   #listeners: Listener<Address>[] = [];
   #access: AccessList;
   #admits = true;
   #isStopping = false;
   #watch: NodeJS.Timeout | undefined;
-  /** Who waits for the last connection to end. */
+  /** Who waits for connections to end. */
   #waiting: (() => void)[] = [];
 
   constructor(options: NbdServerOptions) {
@@ -66,10 +68,9 @@ export class NbdServer {
     this.#access = options.access ?? new AccessList();
     this.#tls = options.tls === undefined ? undefined : new ServerTls(options.tls);
     this.#durable = options.durable ?? options.style === 'oldstyle';
-    const { exports } = options;
+    this.#exports = new ExportTable(options.exports);
     this.#offer = {
-      exports: () => exports,
-      find: (name) => exports.find((each) => each.name === name) ?? (name === '' ? exports[0] : undefined),
+      exports: this.#exports,
       tls: this.#tls,
       isStopping: () => this.#isStopping || !this.#admits,
     };
@@ -98,7 +99,7 @@ export class NbdServer {
   }
 
   get exports(): readonly Export[] {
-    return this.#options.exports;
+    return this.#exports.all;
   }
 
   /** Connections alive now. */
@@ -125,23 +126,34 @@ export class NbdServer {
 
   /**
    * From now on nobody is let in, and who is in is let go after the requests that have begun. Resolves when all are
-   * gone and the images are at rest; who is not gone within `patienceMs` is cut: its request was never acknowledged. Source: nbd-migration, D.5, F.11.
+   * gone and the images are at rest; who is not gone within `patienceMs` is cut: its request was never acknowledged.
+   * `only`: this export is shut, the others are served on. Source: nbd-migration, D.5, F.11.
    */
-  async shutOut(patienceMs: number = limits.closeSeconds * 1000): Promise<void> {
-    this.#admits = false;
-    for (const connection of this.#connections) connection.stop();
+  async shutOut(patienceMs: number = limits.closeSeconds * 1000, only?: Export): Promise<void> {
+    if (only === undefined) this.#admits = false;
+    else this.#exports.withhold(only);
+    const inside = (): Connection[] =>
+      [...this.#connections].filter(({ agreement }) => only === undefined || agreement?.served === only);
+    for (const connection of inside()) connection.stop();
     const timer = setTimeout(() => {
-      for (const connection of this.#connections) connection.cut(killed(connection.peer, patienceMs));
+      for (const connection of inside()) connection.cut(killed(connection.peer, patienceMs));
     }, patienceMs);
-    while (this.#connections.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (inside().length > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     clearTimeout(timer);
     // who was cut may have left something at work
-    await Promise.all(this.exports.map(({ image }) => image.settle()));
+    const shut = only === undefined ? this.exports : [only];
+    await Promise.all(shut.map(({ image }) => image.settle()));
   }
 
-  /** Lets clients in again. */
-  admit(): void {
-    this.#admits = true;
+  /** Lets clients in again, where `only` one export was shut, to that. */
+  admit(only?: Export): void {
+    if (only === undefined) this.#admits = true;
+    else this.#exports.offer(only);
+  }
+
+  /** Offers this export no more: its disk has gone. It must be shut. */
+  drop(served: Export): void {
+    this.#exports.drop(served);
   }
 
   /** Closes the listening sockets, and resolves when they are closed. */
@@ -195,7 +207,7 @@ export class NbdServer {
       (end) => {
         this.#connections.delete(connection);
         this.#options.onSessionEnd?.(end);
-        if (this.#connections.size === 0) for (const wake of this.#waiting.splice(0)) wake();
+        for (const wake of this.#waiting.splice(0)) wake();
       },
     );
     this.#connections.add(connection);
