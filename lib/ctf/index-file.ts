@@ -2,7 +2,9 @@
  * Index files: a header, then one record a packet, big endian whatever the trace's byte order. Source:
  * relay-protocol, "Index file"; CTF reading by babeltrace2.
  */
+
 import { constant, type Struct, struct, u32, u64, type Value } from '../schema/index.ts';
+import type { PacketHeader } from './packet-header.ts';
 
 const magic = 0xc1f1dcc1;
 
@@ -38,6 +40,24 @@ export const lostOffsetBytes = 2n ** 64n - 1n;
 /** A record of either version: 1.0 lacks the last two fields. */
 export type IndexRecord = Value<typeof indexRecord1_0> &
   Partial<Pick<Value<typeof indexRecord1_1>, 'streamInstanceId' | 'packetSeqNum'>>;
+
+const none = 2n ** 64n - 1n;
+
+/** The record of a packet of `sizeBytes` at `offsetBytes` by what it says of itself; 2^64 - 1 for what it does not say. */
+export function indexRecordOf(header: PacketHeader, offsetBytes: number, sizeBytes: number): IndexRecord {
+  const packetSizeBits = BigInt(sizeBytes) * 8n;
+  return {
+    offsetBytes: BigInt(offsetBytes),
+    packetSizeBits,
+    contentSizeBits: header.contentSizeBits ?? packetSizeBits,
+    timestampBeginCycles: header.timestampBeginCycles ?? none,
+    timestampEndCycles: header.timestampEndCycles ?? none,
+    eventsDiscarded: header.eventsDiscarded ?? none,
+    streamClassId: header.streamClassId,
+    streamInstanceId: header.streamInstanceId ?? none,
+    packetSeqNum: header.packetSeqNum ?? none,
+  };
+}
 
 /** One version of the file: what it begins with, and its records. */
 export interface IndexFormat {

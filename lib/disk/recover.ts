@@ -5,12 +5,13 @@
  * grow with the size of the output directory. Each step may be interrupted and done again.
  */
 import { closeSync, existsSync, openSync, readSync, unlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { PacketReader } from '../ctf/packet-header.ts';
 import { why } from '../errors.ts';
 import type { RangeLocks } from '../os/range-locks.ts';
 import { tell } from '../telemetry.ts';
 import { below, namesIn, unlinkIfThere } from './chunk-places.ts';
 import type { CompleteChunk } from './chunk-registry.ts';
-import type { FileRole } from './journal-facts.ts';
 import { journalDirectory, lockOutput, releaseOutput } from './journal-lock.ts';
 import { JournalState } from './journal-state.ts';
 import { LogParser } from './log-parser.ts';
@@ -25,6 +26,7 @@ import {
   placeOf,
 } from './recover-chunks.ts';
 import { ResumeBook } from './resume-book.ts';
+import { packetReaderOf } from './tail-records.ts';
 import { type Cut, cutFile, cutIndexed } from './torn-tail.ts';
 
 /** What recovery found and did. Paths are relative to the output directory. */
@@ -92,7 +94,6 @@ export function mend(outputPath: string, locks: RangeLocks | undefined): Recover
 
 /** A file that was open, its paths relative to the output directory. */
 interface OpenFile {
-  role: FileRole;
   path: string;
   indexPath: string | undefined;
   committedBytes: number;
@@ -102,12 +103,11 @@ interface OpenFile {
 function openFiles(state: JournalState): OpenFile[] {
   const files = new Map<string, OpenFile>();
   for (const { opened, committedBytes } of state.files.values()) {
-    const { chunk: id, role, path, indexPath } = opened;
+    const { chunk: id, path, indexPath } = opened;
     const chunk = state.chunks.get(id);
     if (chunk === undefined || !isInside(path) || !isInside(indexPath ?? '')) continue;
     const root = placeOf(chunk);
     files.set(below(root, path), {
-      role,
       path: below(root, path),
       indexPath: indexPath && below(root, indexPath),
       committedBytes,
@@ -118,20 +118,47 @@ function openFiles(state: JournalState): OpenFile[] {
 
 function cutTails(outputPath: string, files: OpenFile[], locks: RangeLocks | undefined): Cut[] {
   const cuts: Cut[] = [];
+  const readers = new PacketReaders(outputPath, files);
   for (const file of files) {
     try {
-      for (const cut of cutTail(outputPath, file, locks))
+      for (const cut of cutTail(outputPath, file, locks, () => readers.of(file.path)))
         cuts.push({ ...cut, path: cut.path.slice(outputPath.length + 1) });
     } catch (error) {
       tell('error', 'disk:recovery', `${file.path} cannot be mended: ${why(error)}`, { path: file.path });
     }
   }
-  for (const { path, fromBytes, toBytes, left, removed } of cuts) {
-    const done = removed === true ? 'removed: no packet is in it' : `cut to ${toBytes} bytes`;
+  for (const { path, fromBytes, toBytes, left, removed, added } of cuts) {
+    const change =
+      added === undefined ? `cut to ${toBytes} bytes` : `has ${added} records of whole packets again`;
+    const done = removed === true ? 'removed: no packet is in it' : change;
     const text = left === undefined ? `${path} ${done}` : `${path} left as it is: ${left}`;
     tell('warn', 'disk:recovery', text, { path, fromBytes, toBytes, left });
   }
   return cuts;
+}
+
+/** What can read the packets of the traces in which files were open, made when it is asked for. */
+class PacketReaders {
+  readonly #outputPath: string;
+  readonly #files: readonly OpenFile[];
+  readonly #byDirectory = new Map<string, PacketReader | undefined>();
+
+  constructor(outputPath: string, files: readonly OpenFile[]) {
+    this.#outputPath = outputPath;
+    this.#files = files;
+  }
+
+  /** By the metadata beside a data file: as much of it as the journal says, or all of a file that was closed. */
+  of(dataPath: string): PacketReader | undefined {
+    const directory = dirname(dataPath);
+    if (!this.#byDirectory.has(directory)) {
+      const path = join(directory, 'metadata');
+      const open = this.#files.find((file) => file.path === path);
+      const bytes = open?.committedBytes ?? Number.POSITIVE_INFINITY;
+      this.#byDirectory.set(directory, packetReaderOf(`${this.#outputPath}/${path}`, bytes));
+    }
+    return this.#byDirectory.get(directory);
+  }
 }
 
 function readJournal(path: string): JournalState {
@@ -158,12 +185,12 @@ function readJournal(path: string): JournalState {
 /** An index file goes with its data file, of which the journal knows as long as of itself. */
 function cutTail(
   outputPath: string,
-  { role, path, indexPath, committedBytes }: OpenFile,
+  { path, indexPath, committedBytes }: OpenFile,
   locks: RangeLocks | undefined,
+  reader: () => PacketReader | undefined,
 ): Cut[] {
   const file = `${outputPath}/${path}`;
-  if (role === 'index') return [];
-  if (indexPath !== undefined) return cutIndexed(file, `${outputPath}/${indexPath}`, locks);
+  if (indexPath !== undefined) return cutIndexed(file, `${outputPath}/${indexPath}`, locks, reader);
   return cutFile(file, committedBytes, locks);
 }
 

@@ -40,7 +40,7 @@ export interface StoreJournal {
    * A file of a trace chunk was born, or is about to replace one whose packets go; paths are relative to the
    * chunk. Returns its number in the journal.
    */
-  fileOpened(role: 'data' | 'index' | 'metadata', chunk: number, path: string, indexPath?: string): number;
+  fileOpened(role: 'data' | 'metadata', chunk: number, path: string, indexPath?: string): number;
   /** The same, but `settle` must be called before anything is done that relies on it. */
   fileNoted: StoreJournal['fileOpened'];
   /** Metadata, and data without index: what is whole and stored ends here. */

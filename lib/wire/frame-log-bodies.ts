@@ -23,7 +23,7 @@ export const traceFormats = { 'ctf-1.8': 1, 'ctf-2': 2 } as const;
 export const chunkActions = { none: 0, moveToCompleted: 1, delete: 2 } as const;
 export const connectionRoles = { control: 1, data: 2, live: 3, nbd: 4, other: 5 } as const;
 export const directions = { toServer: 1, fromServer: 2 } as const;
-export const fileRoles = { data: 1, index: 2, metadata: 3 } as const;
+export const fileRoles = { data: 1, metadata: 3 } as const;
 
 /** The name of a one-byte value. Throws MR_ERR_WIRE_VALUE for one that the table lacks. */
 export function nameIn<N extends string>(table: Readonly<Record<N, number>>, got: number, what: string): N {
@@ -185,7 +185,7 @@ export const connectionEndBody = struct('connectionEnd', [
 export const fileOpenedBody = struct('fileOpened', [
   ['file', u32, 'number, never used again in one journal'],
   ['chunk', u32, 'trace chunk in which it lies'],
-  ['role', u8, '1 data, 2 index, 3 metadata'],
+  ['role', u8, '1 data, 3 metadata'],
   ['pathLength', u16, 'bytes with NUL'],
   ['indexPathLength', u16, 'bytes with NUL, 0 = none'],
   ['path', sizedString('pathLength', { max: pathBytes }), 'relative to the chunk'],

@@ -43,14 +43,14 @@ function writeParts(fd: number, bytes: Buffer): void {
 class Stream {
   readonly #data: number;
   readonly #index: number;
-  readonly #ids: number[];
+  readonly #id: number;
   #offset = 0;
 
   constructor(name: string) {
     const paths = [`ust/${name}`, `ust/index/${name}.idx`] as const;
     mkdirSync(`${outputPath}/s/${directory}/ust/index`, { recursive: true });
     journal.chunkDirectory(chunk, 'ust/index');
-    this.#ids = [journal.fileOpened('data', chunk, ...paths), journal.fileOpened('index', chunk, paths[1])];
+    this.#id = journal.fileOpened('data', chunk, ...paths);
     this.#data = open(`${outputPath}/s/${directory}/${paths[0]}`);
     this.#index = open(`${outputPath}/s/${directory}/${paths[1]}`);
     step();
@@ -68,10 +68,8 @@ class Stream {
   }
 
   close(): void {
-    for (const id of this.#ids) {
-      step();
-      journal.fileClosed(id);
-    }
+    step();
+    journal.fileClosed(this.#id);
   }
 }
 

@@ -14,9 +14,9 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { Journal } from '../../lib/disk/journal.ts';
 import { recover } from '../../lib/disk/recover.ts';
 import { openRangeLocks } from '../../lib/os/range-locks.ts';
+import { chunkIn, died } from '../helpers/dead-journal.ts';
 
 const locks = openRangeLocks();
 const writer = fileURLToPath(new URL('journal-writer.js', import.meta.url));
@@ -178,18 +178,3 @@ test('recovery: a journal leads to no file outside its directory', (t) => {
 });
 
 /** A trace chunk that is the whole output directory. */
-function chunkIn(journal: Journal): number {
-  return journal.chunkMade({ sessionPath: '', path: '', home: '', name: 'c' });
-}
-
-/** Leaves an output directory as a relay does that dies after `act`: the journal's files are put back. */
-function died(outputPath: string, act: (journal: Journal) => void): void {
-  const journal = Journal.open(outputPath, locks);
-  act(journal);
-  journal.settle();
-  const path = join(outputPath, '.millrace', 'journal.mrlog');
-  const bytes = readFileSync(path);
-  journal.close();
-  mkdirSync(join(outputPath, '.millrace'));
-  writeFileSync(path, bytes);
-}

@@ -6,7 +6,13 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type IndexFormat, indexFileHeader, indexFormatAt, indexFormatOf } from '../../ctf/index-file.ts';
+import {
+  type IndexFormat,
+  indexFileHeader,
+  indexFormatAt,
+  indexFormatOf,
+  indexRecordOf,
+} from '../../ctf/index-file.ts';
 import { readMetadataClass } from '../../ctf/metadata/index.ts';
 import { PacketReader } from '../../ctf/packet-header.ts';
 import { scanPackets } from '../../ctf/packet-scan.ts';
@@ -128,7 +134,6 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-const none = 0xffff_ffff_ffff_ffffn;
 const gatherRecords = 1024;
 
 /** Writes an index of the packets in `data` under a temporary name, then gives it its own. */
@@ -155,20 +160,7 @@ async function rebuildIndex(
     let records = [format.header];
     for await (const found of scanPackets(read, sizeBytes, reader)) {
       if (found.kind === 'damage') continue;
-      const { header, offsetBytes } = found;
-      records.push(
-        format.record.encode({
-          offsetBytes: BigInt(offsetBytes),
-          packetSizeBits: BigInt(found.sizeBytes) * 8n,
-          contentSizeBits: header.contentSizeBits ?? BigInt(found.sizeBytes) * 8n,
-          timestampBeginCycles: header.timestampBeginCycles ?? none,
-          timestampEndCycles: header.timestampEndCycles ?? none,
-          eventsDiscarded: header.eventsDiscarded ?? none,
-          streamClassId: header.streamClassId,
-          streamInstanceId: header.streamInstanceId ?? none,
-          packetSeqNum: header.packetSeqNum ?? none,
-        }),
-      );
+      records.push(format.record.encode(indexRecordOf(found.header, found.offsetBytes, found.sizeBytes)));
       if (records.length < gatherRecords) continue;
       await index.appendFile(Buffer.concat(records));
       records = [];
