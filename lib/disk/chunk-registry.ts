@@ -39,7 +39,8 @@ export interface ChunkHolder {
 /** See the file's head. */
 export class ChunkRegistry {
   readonly #outputPath: string;
-  readonly #book: ResumeBook;
+  /** Where chunks came to rest. */
+  readonly book: ResumeBook;
   readonly #journal: ChunkJournal;
   readonly #onComplete: (chunk: CompleteChunk) => void;
   readonly #chunks = new Map<string, TraceChunk>();
@@ -47,7 +48,7 @@ export class ChunkRegistry {
   readonly #rotated = new Set<string>();
 
   constructor(outputPath: string, journal: ChunkJournal, onComplete: (chunk: CompleteChunk) => void) {
-    this.#book = new ResumeBook(outputPath);
+    this.book = new ResumeBook(outputPath);
     this.#outputPath = outputPath;
     this.#journal = journal;
     this.#onComplete = onComplete;
@@ -119,12 +120,12 @@ export class ChunkRegistry {
   #restOf(holder: ChunkHolder, { chunk, creationTimeS, overrideName }: ChunkOpen) {
     if (holder.resumes !== true) return undefined;
     const session = holder.path.join('/');
-    if (this.#book.hasRotated(session)) {
+    if (this.book.hasRotated(session)) {
       this.#rotated.add(sessionKey(holder.open));
       holder.hasRotated = true;
     }
     const name = birthName({ id: chunk, creationTimeS, overrideName });
-    const rest = this.#book.restOf(session, name);
+    const rest = this.book.restOf(session, name);
     if (rest === undefined) return undefined;
     // One that was deleted is made again, out of the way, for whoever has not heard of its end.
     if (rest.place === undefined) return { path: [name], rest: undefined };
@@ -205,7 +206,7 @@ export class ChunkRegistry {
       },
       onUnused,
       rest,
-      onRest: (name: string, now: ChunkRest) => this.#book.rested(holder.path.join('/'), name, now),
+      onRest: (name: string, now: ChunkRest) => this.book.rested(holder.path.join('/'), name, now),
     };
     return new TraceChunk({ ...origin, id: chunk, creationTimeS, overrideName }, path);
   }

@@ -32,6 +32,8 @@ const dayMs = 86_400_000;
 /** See the file's head. Tokens are hexadecimal; paths are relative to the output directory. */
 export class ResumeBook {
   readonly #directory: string;
+  /** Files that are there, so that sessions without one cost nothing; undefined: not looked yet. */
+  #known: Set<string> | undefined;
 
   constructor(outputPath: string) {
     this.#directory = `${outputPath}/${journalDirectory}/resume`;
@@ -63,6 +65,8 @@ export class ResumeBook {
 
   /** Nobody uses the chunk any more; sessions that are not in the book are passed over. */
   rested(path: string, chunk: string, rest: ChunkRest): void {
+    this.#known ??= new Set(this.#names());
+    if (this.#known.size === 0) return;
     const before = this.#rests(path);
     if (before === undefined) return;
     const { [chunk]: _, ...others } = before;
@@ -72,6 +76,7 @@ export class ResumeBook {
 
   /** Forgets what is old. */
   sweep(nowMs: number = Date.now()): void {
+    this.#known = undefined;
     for (const name of this.#names()) {
       const path = `${this.#directory}/${name}`;
       const { mtimeMs = nowMs } = statSync(path, { throwIfNoEntry: false }) ?? {};
@@ -118,6 +123,7 @@ export class ResumeBook {
     try {
       writeFileSync(`${path}.new`, text, { mode: 0o660 });
       renameSync(`${path}.new`, path);
+      this.#known?.add(name);
     } catch (error) {
       tell('error', 'disk:resume', `${path} cannot be written: ${why(error)}`, { path });
     }

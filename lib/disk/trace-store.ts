@@ -18,7 +18,7 @@ import { lastRecordOf } from './last-record.ts';
 import { MetadataWriter } from './metadata-writer.ts';
 import { checkComponent, checkPath, ownPrefix } from './names.ts';
 import { Pace } from './pace.ts';
-import { ResumeBook } from './resume-book.ts';
+import type { ResumeBook } from './resume-book.ts';
 import { checkNames, type Grouping, oldStreamPath, sessionPath } from './session-path.ts';
 import { Space } from './space.ts';
 import type { ChunkJournal, Durability, StoreContext, StoreJournal } from './store-context.ts';
@@ -110,10 +110,10 @@ export class TraceStore {
 
   constructor(options: StoreOptions) {
     this.#options = options;
-    this.book = new ResumeBook(options.outputPath);
     this.#chunks = new ChunkRegistry(options.outputPath, options.journal, (chunk) =>
       options.onChunkComplete(chunk),
     );
+    this.book = this.#chunks.book;
     this.context = {
       env: {
         locks: options.locks,
