@@ -1,5 +1,6 @@
 /** The source against scripted destinations. Numbers in titles are those of nbd-migration, E and F. */
 import type { ExecutionContext } from 'ava';
+import { mostHolds } from '../../../lib/nbd/migration/pace.ts';
 import { reply, types } from '../../fakes/nbd/bytes.ts';
 import { closeAfterConnect } from '../../fakes/nbd/destination/close-after-connect.ts';
 import { closeAfterHello } from '../../fakes/nbd/destination/close-after-hello.ts';
@@ -339,7 +340,7 @@ test('L19: changes are sent first where there are many, and the limit does not c
     for (let n = 0; source.door.isOpen; n += 1) {
       await source.write((n % 16) * 65_536, noise(65_536, n % 5));
       written += 65_536;
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      await new Promise(setImmediate);
     }
   })();
   await source.mirror.gone;
@@ -452,8 +453,11 @@ test('clients that write faster than the link carries are held back, and the mig
   });
   await source.mirror.start(mirrorTo(to, { pause: { pauseMs: 0, mostPauseMs: 0 } }));
   await source.mirror.gone;
-  // half of it may be changed during the first pass held back, and more than a quarter was
-  t.deepEqual(verdicts(), ['again', 'again', 'again', 'hold', 'hold', 'final']);
+  // three passes gain nothing; then each leaves less, unless the disk is so slow that nothing more was written
+  const [first, second, third, ...held] = verdicts();
+  t.deepEqual([first, second, third], ['again', 'again', 'again']);
+  t.is(held.pop(), 'final');
+  t.true(held.length >= 1 && held.length <= mostHolds && held.every((verdict) => verdict === 'hold'));
   t.true(to.image.equals(source.bytes));
 });
 
