@@ -73,6 +73,8 @@ class Scene {
   readonly #from: { file: string; sock: string; isFlexnbd: boolean };
   readonly #to: { file: string; sock: string; isFlexnbd: boolean };
   readonly #unlinks: boolean;
+  /** A file of keys: both are ours and speak TLS. */
+  readonly #keys: string | undefined;
   #link: FlakyLink | undefined;
   #source: Actor | undefined;
   #destination: Actor | undefined;
@@ -93,6 +95,9 @@ class Scene {
     this.#from = place('from');
     this.#to = place('to');
     this.#unlinks = this.#random() % 5 !== 0;
+    const speaksTls = this.#random() % 3 === 0 && !this.#from.isFlexnbd && !this.#to.isFlexnbd;
+    this.#keys = speaksTls ? join(folder, 'keys') : undefined;
+    if (this.#keys !== undefined) writeFileSync(this.#keys, `mill:${'5a'.repeat(32)}\n`);
   }
 
   async play(): Promise<Outcome> {
@@ -134,6 +139,7 @@ class Scene {
   #listen(): Actor {
     const { file, sock, isFlexnbd } = this.#to;
     const where = ['-p', `${this.#toPort}`, '-s', sock, '-v'];
+    if (this.#keys !== undefined) where.push('--tls-psk', this.#keys);
     const args = isFlexnbd
       ? ['flexnbd', 'listen', '-l', '127.0.0.1', ...where, '-f', file]
       : ['nbd', 'listen', '-a', '127.0.0.1', ...where, file];
@@ -167,7 +173,9 @@ class Scene {
     const { host, port } = (this.#link as FlakyLink).address;
     const limit = Math.round((blocks * 4096 * 1000) / copyMs);
     const { sock, isFlexnbd } = this.#from;
-    this.#say(`asks ${isFlexnbd ? 'as flexnbd' : ''} to ${this.#to.isFlexnbd ? 'flexnbd' : 'nbd'} listen`);
+    this.#say(
+      `asks ${isFlexnbd ? 'as flexnbd' : ''} to ${this.#to.isFlexnbd ? 'flexnbd' : 'nbd'} listen${this.#keys === undefined ? '' : ' inside TLS'}`,
+    );
     if (isFlexnbd) {
       const action = this.#unlinks ? 'unlink' : 'exit';
       void askFlexnbd(sock, 'mirror', [host, `${port}`, action, '127.0.0.1', `${limit}`]).then(
@@ -178,7 +186,11 @@ class Scene {
     }
     const options = ['--wait', '--json', '--retry', '50', '--limit', `${limit}`];
     if (this.#unlinks) options.push('--unlink');
-    this.#asker = this.#actor('asker', ['nbd', 'mirror', ...options, sock, `nbd://${host}:${port}`]);
+    const to =
+      this.#keys === undefined
+        ? `nbd://${host}:${port}`
+        : `nbds://mill@${host}:${port}?tls-psk-file=${this.#keys}`;
+    this.#asker = this.#actor('asker', ['nbd', 'mirror', ...options, sock, to]);
   }
 
   /** One to three faults, each at its moment. */
