@@ -4,9 +4,11 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { NbdClient } from '../../lib/nbd/client/client.ts';
 import { noise } from '../helpers/bytes.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { mib } from '../helpers/nbd.ts';
-import { imageFile, program } from '../helpers/nbd-process.ts';
+import { imageFile, NbdProcess, program } from '../helpers/nbd-process.ts';
 import { must, ran, server, withPrograms } from './helpers/nbd.ts';
 
 const size = 32 * mib;
@@ -159,6 +161,35 @@ withPrograms(['nbdkit'], 'a slow server is waited for, with many requests in fli
   t.true(seconds < 5, `${seconds} s`);
   t.true(readFileSync(copy).equals(readFileSync(path)));
 });
+
+withPrograms(
+  ['nbdkit'],
+  'behind nbdkit’s retry filter a server that is killed and started anew is the same disk',
+  async (t) => {
+    const path = imageFile(t, mib, [[0, data.subarray(0, mib)]]);
+    const [socket, port] = [`${path}.sock`, await freePort()];
+    const args = ['-a', '127.0.0.1', '-p', `${port}`, path];
+    const first = await NbdProcess.start(t, { args, anywhere: true });
+    const retries = ['retries=20', 'retry-delay=1', 'retry-exponential=no'];
+    const upstream = ['nbd', 'hostname=127.0.0.1', `port=${port}`];
+    await server(t, socket, 'nbdkit', '-f', '-U', socket, '--filter=retry', ...upstream, ...retries);
+    const disk = await NbdClient.connect({ address: { path: socket }, exportName: '' });
+    t.teardown(() => disk.destroy());
+    const written = noise(65_536, 9);
+    await disk.write(written, 0, written.length, 4096, { fua: true });
+    await first.stop('SIGKILL');
+    const back = Buffer.alloc(mib);
+    const reading = disk.read(back, 0, mib, 0);
+    const second = await NbdProcess.start(t, { args, anywhere: true });
+    await reading;
+    const expected = Buffer.from(data.subarray(0, mib));
+    written.copy(expected, 4096);
+    t.true(back.equals(expected));
+    await disk.flush();
+    await disk.disconnect();
+    t.is(await second.stop(), 0);
+  },
+);
 
 withPrograms(['nbdkit'], 'a read-only server refuses a copy with its error', async (t) => {
   const path = sparse(t);

@@ -102,6 +102,20 @@ test('with --stay the source answers where the disk is, and its log says so; the
   t.is((await to.running.ended).code, 0);
 });
 
+test('listen --then-serve: somebody else on that address is an error that names it; the disk is here and not marked', async (t) => {
+  const other = await FakeDestination.start(t, size);
+  const from = await serve(t);
+  const to = await listen(t, ['--then-serve', `127.0.0.1:${other.port}`]);
+  const mirror = await run(t, ['mirror', '--wait', '--unlink', from.sock, to.uri]);
+  t.is(mirror.code, 0, mirror.stderr);
+  await to.event('received');
+  const { code, stderr } = await to.running.ended;
+  t.is(code, 1);
+  t.regex(stderr, new RegExp(`127\\.0\\.0\\.1:${other.port}.*EADDRINUSE`));
+  t.true(readFileSync(to.file).equals(disk));
+  t.false(existsSync(`${to.file}.INCOMPLETE`));
+});
+
 test('with keys the disk moves inside TLS, and is served so from then on', async (t) => {
   const keys = join(temporaryDirectory(t), 'keys');
   writeFileSync(keys, `alice:${'5a'.repeat(32)}\n`);
