@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -157,6 +157,33 @@ test.serial(
     const lost = own(only(frames, 'lost')).length;
     t.is(Number(numbers.at(-1) as bigint) - Number(numbers[0] as bigint) + 1, numbers.length + lost);
     t.is(numbers.at(-1), BigInt(records.length - 1));
+  },
+);
+
+test.serial(
+  'a record whose offset is -1 is passed over and counted: the packet is lost, the others come',
+  async (t) => {
+    const to = temporaryDirectory(t);
+    cpSync(fixture('captures/two-channels/oracle'), to, { recursive: true });
+    const [path] = readdirSync(to, { recursive: true, encoding: 'utf8' }).filter((file) =>
+      file.endsWith('small_0.idx'),
+    ) as [string];
+    const bytes = readFileSync(join(to, path));
+    // ctf, "Index files": a header of 16 bytes says how long records are; each begins with the packet's offset
+    const recordBytes = bytes.readUInt32BE(12);
+    bytes.fill(0xff, 16 + 2 * recordBytes, 16 + 2 * recordBytes + 8);
+    writeFileSync(join(to, path), bytes);
+    const { frames, outcome } = await readFrames(follow(to));
+    t.deepEqual(outcome, { kind: 'end' });
+    const small = only(frames, 'streamOpen').find(({ channelName }) => channelName.startsWith('small_0'));
+    const lost = only(frames, 'lost');
+    t.deepEqual(
+      lost.map(({ stream, netSeqNum }) => [stream, netSeqNum]),
+      [[small?.stream, 2n]],
+    );
+    t.is(lost[0]?.index?.packetSizeBits, bytes.readBigUInt64BE(16 + 2 * recordBytes + 8));
+    const read = only(frames, 'index').filter(({ stream }) => stream === small?.stream);
+    t.is(read.length, (bytes.length - 16) / recordBytes - 1);
   },
 );
 
