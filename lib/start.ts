@@ -35,8 +35,11 @@ export const loadNbd = () => import('./nbd/index.ts');
 /** Pipes between two addresses; likewise. */
 export const loadPipe = () => import('./pipe.ts');
 
-/** Printing the events of finished traces, which is part of `loadViewer`; likewise. */
+/** Printing the events of finished traces as text, which is part of `loadViewer`, as are the next three; likewise. */
 export const loadPrinter = () => import('./viewer/print.ts');
+export const loadJsonFormat = () => import('./viewer/json/json-format.ts');
+export const loadSelection = () => import('./viewer/selection.ts');
+export const loadStats = () => import('./viewer/stats.ts');
 
 /** Reading traces; likewise. */
 export const loadViewer = () => import('./viewer/index.ts');

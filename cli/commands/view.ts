@@ -1,18 +1,15 @@
 import { createWriteStream } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
-import { loadPrinter, loadViewer } from '../../lib/start.ts';
+import { loadPrinter, loadStats, loadViewer } from '../../lib/start.ts';
 import type { Command, Context } from '../context.ts';
 import { helpText } from '../help.ts';
 import { applyOption, parseOptions } from '../options.ts';
 import { usageError } from '../usage.ts';
-import { toJson } from '../verify/format.ts';
 import { isLive, viewComing } from '../view/coming.ts';
 import { viewOptionTable } from '../view/option-table.ts';
 import { finishedOptions, printOptions } from '../view/print-options.ts';
-import { viewFrames } from '../view/raw.ts';
 import { type ViewSettings, viewDefaults } from '../view/settings.ts';
-import { formatStats } from '../view/stats-text.ts';
 import { isColorful } from '../view/terminal.ts';
 
 /** Events of traces, as babeltrace2 prints them. */
@@ -33,7 +30,7 @@ async function run(context: Context): Promise<number> {
     return 0;
   }
   if (operands.length === 0) throw usageError('no source, see millrace view --help');
-  if (settings.raw) return viewFrames(context, operands, settings);
+  if (settings.raw) return (await import('../view/raw.ts')).viewFrames(context, operands, settings);
   const isBinary = settings.format === 'perfetto' && !settings.stats && !settings.json;
   if (isBinary && settings.file === undefined && context.isTerminal)
     throw usageError('a Perfetto trace is nothing for a terminal: name a file with --output-file');
@@ -88,14 +85,14 @@ async function viewSources(
     new Promise((done, fail) =>
       out.write(keeps ? Buffer.from(lines) : lines, (error) => (error ? fail(error) : done())),
     );
-  const stats = settings.stats ? new printer.StatsCounter() : undefined;
+  const stats = settings.stats ? new (await loadStats()).StatsCounter() : undefined;
   const isSpecial = settings.format === 'perfetto' && !settings.json;
   const special = isSpecial ? new (await loadViewer()).PerfettoFormat() : undefined;
   const ends = { colorful, warn, write, special, stats };
   if (isLive(inputs, settings)) {
     if (stats !== undefined || settings.intersection)
       throw usageError('--stats and --stream-intersection need directories that are finished');
-    return viewComing(context, inputs, settings, printOptions(printer, settings, ends));
+    return viewComing(context, inputs, settings, await printOptions(printer, settings, ends));
   }
   const paths = inputs.map((input) => resolve(context.cwd, input));
   if (settings.jobs > 1 && stats === undefined && divisible.includes(settings.format)) {
@@ -103,9 +100,9 @@ async function viewSources(
     await printInParts(printer, { settings, inputs: paths, ends });
     return 0;
   }
-  await printer.view(finishedOptions(printer, { settings, inputs: paths, ends }));
+  await printer.view(await finishedOptions(printer, { settings, inputs: paths, ends }));
   if (stats === undefined) return 0;
-  const counts = stats.result();
-  out.write(settings.json ? toJson(counts) : formatStats(counts));
+  const { statsText } = await import('../view/stats-text.ts');
+  out.write(statsText(stats.result(), settings));
   return 0;
 }

@@ -1,13 +1,13 @@
 /** From the options that select to what the library filters by. */
 import { basename } from 'node:path';
-import type { loadPrinter, ViewOptions } from '../../lib/index.ts';
+import type { loadSelection, ViewOptions } from '../../lib/index.ts';
 import type { ViewSettings } from './settings.ts';
 
-type Viewer = Awaited<ReturnType<typeof loadPrinter>>;
+type Selection = Awaited<ReturnType<typeof loadSelection>>;
 
 /** Throws MR_ERR_VIEW_FILTER for a comparison that is none. */
 export function filtersOf(
-  { conditionOf, globOf }: Viewer,
+  { conditionOf, globOf }: Selection,
   { events, streams, processes, where }: ViewSettings,
 ): Pick<ViewOptions, 'wants' | 'wantsStream' | 'where'> {
   const names = events.map(globOf);

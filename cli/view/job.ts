@@ -18,7 +18,7 @@ async function print(
   try {
     const printer = await loadPrinter();
     const ends = { colorful, ...parts.ends };
-    const view = await printer.openView(finishedOptions(printer, { settings, inputs, ends }));
+    const view = await printer.openView(await finishedOptions(printer, { settings, inputs, ends }));
     await parts.print(view, work);
     await view.close();
   } catch {

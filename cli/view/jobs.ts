@@ -24,7 +24,7 @@ export async function printInParts(printer: Printer, finished: Finished): Promis
   // Straight to its ends, unless there are parts.
   const outlet = { ...ends };
   const view = await printer.openView(
-    finishedOptions(printer, {
+    await finishedOptions(printer, {
       ...finished,
       ends: { ...ends, warn: (line) => outlet.warn(line), write: (lines) => outlet.write(lines) },
     }),
@@ -41,7 +41,7 @@ export async function printInParts(printer: Printer, finished: Finished): Promis
     );
     const printed = own.print(view, work);
     const joined = new Joined(
-      finishedOptions(printer, finished),
+      await finishedOptions(printer, finished),
       arrivals,
       new printer.TextBuffer(16_384),
       ends.warn,
@@ -169,7 +169,7 @@ async function printRest(
       if (known < lines.length) await write(lines.subarray(known));
     },
   };
-  const options = finishedOptions(printer, { ...finished, ends });
+  const options = await finishedOptions(printer, { ...finished, ends });
   if (joined.last !== undefined) options.format.prefix(new printer.TextBuffer(16_384), joined.last);
   const view = await printer.openView(options);
   try {

@@ -1,6 +1,6 @@
 /** From the settings to what the library prints by: in the thread of the command, and in those of `--jobs`. */
-import type { LineFormat, loadPrinter, ViewOptions } from '../../lib/index.ts';
-import { filtersOf } from './filters.ts';
+import type { LineFormat, loadPrinter, loadStats, ViewOptions } from '../../lib/index.ts';
+import { loadJsonFormat, loadSelection } from '../../lib/start.ts';
 import { fieldsOf, namesOf, type ViewSettings } from './settings.ts';
 import { rangeOf } from './time-bounds.ts';
 
@@ -14,7 +14,7 @@ export interface PrintEnds {
   /** An output that is loaded apart, in place of lines. */
   special?: LineFormat | undefined;
   /** Counts, in place of lines. */
-  stats?: InstanceType<Printer['StatsCounter']> | undefined;
+  stats?: InstanceType<Awaited<ReturnType<typeof loadStats>>['StatsCounter']> | undefined;
 }
 
 /** What is printed of finished directories. */
@@ -25,21 +25,24 @@ export interface Finished {
   ends: PrintEnds;
 }
 
-export function finishedOptions(printer: Printer, { settings, inputs, ends }: Finished): ViewOptions {
+export async function finishedOptions(
+  printer: Printer,
+  { settings, inputs, ends }: Finished,
+): Promise<ViewOptions> {
   return {
-    ...printOptions(printer, settings, ends),
+    ...(await printOptions(printer, settings, ends)),
     inputs,
     intersection: settings.intersection,
     opened: (streams) => ends.stats?.opened(streams),
   };
 }
 
-export function printOptions(
+export async function printOptions(
   printer: Printer,
   settings: ViewSettings,
   { colorful, warn, write, special, stats }: PrintEnds,
-): Omit<ViewOptions, 'inputs'> {
-  const { JsonFormat, lossText, NoFormat, TextFormat, TimeText } = printer;
+): Promise<Omit<ViewOptions, 'inputs'>> {
+  const { lossText, NoFormat, TextFormat, TimeText } = printer;
   const color = colorful && settings.color !== 'never';
   const clock = { form: settings.clockForm, gmt: settings.gmt };
   const time = new TimeText(clock, warn);
@@ -54,13 +57,13 @@ export function printOptions(
   const format = settings.json ? 'json' : settings.format;
   const formats = {
     text: () => new TextFormat(style, time),
-    json: () => new JsonFormat(),
+    json: async () => new (await loadJsonFormat()).JsonFormat(),
     none: () => new NoFormat(),
     perfetto: () => special ?? new NoFormat(),
   };
   return {
-    format: stats === undefined ? formats[format]() : new NoFormat(),
-    ...filtersOf(printer, settings),
+    format: stats === undefined ? await formats[format]() : new NoFormat(),
+    ...(await filters(settings)),
     ...(stats !== undefined && {
       counted: (moment, event, stream) => stats.counted(moment, event, stream),
     }),
@@ -73,4 +76,12 @@ export function printOptions(
     },
     write,
   };
+}
+
+/** Loaded for those who filter: start-up is what users wait for. */
+async function filters(settings: ViewSettings) {
+  const { events, streams, processes, where } = settings;
+  if (events.length + streams.length + processes.length + where.length === 0) return {};
+  const { filtersOf } = await import('./filters.ts');
+  return filtersOf(await loadSelection(), settings);
 }

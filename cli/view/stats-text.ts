@@ -1,10 +1,16 @@
-/** The counts of `--stats`, for people. */
+/** The counts of `--stats`, for people and for programs. */
 import type { ViewStats } from '../../lib/index.ts';
+import { toJson } from '../verify/format.ts';
+import type { ViewSettings } from './settings.ts';
 
 const bars = '▁▂▃▄▅▆▇█';
 
+export function statsText(stats: ViewStats, { json }: Pick<ViewSettings, 'json'>): string {
+  return json ? toJson(stats) : formatStats(stats);
+}
+
 /** Tables: events by class with a line of bars over time, then streams. */
-export function formatStats({ seconds, events, streams }: ViewStats): string {
+function formatStats({ seconds, events, streams }: ViewStats): string {
   const total = events.reduce((sum, each) => sum + each.events, 0);
   const rate = (count: number) =>
     seconds === undefined || seconds === 0 ? '' : (count / seconds).toFixed(1);

@@ -1,15 +1,10 @@
-/** The inner door: what it takes to print the events of finished traces, and no more, so that it loads at once. */
-
-export { globOf } from '../stage/glob.ts';
-export { type Condition, conditionOf } from './filter.ts';
-export { JsonFormat } from './json/json-format.ts';
+/** The inner door: what it takes to print the events of finished traces as text, and no more, so that it loads at once. */
 export type { EventTime, LineFormat } from './line-format.ts';
 export type { Loss } from './messages.ts';
 export type { ClockOffset, Moment } from './moment.ts';
 export { NoFormat } from './no-format.ts';
 export type { Edges, Part, PartBytes } from './parts.ts';
 export type { TimeRange } from './range.ts';
-export { type EventStats, StatsCounter, type StreamStats, type ViewStats } from './stats.ts';
 export { lossText } from './text/loss-text.ts';
 export type { TextStyle } from './text/style.ts';
 export { TextBuffer } from './text/text-buffer.ts';

@@ -51,8 +51,7 @@ export class StreamCode {
   readonly facts: StreamFacts;
   readonly packet: Decode<TextBuffer>;
   readonly header: Decode<undefined>;
-  /** What is shown of a packet's context, as values. */
-  readonly packetValues: Decode<ScopeValues>;
+  #packetValues: Decode<ScopeValues> | undefined;
   readonly #events = new Map<number, EventCode>();
   readonly #largeIds = new Map<bigint, EventCode>();
   /** Where headers do not say it: the only class there is. */
@@ -71,7 +70,6 @@ export class StreamCode {
       hasPacketText: packetContext?.shown === true,
     };
     this.packet = compilePacket(layout, format.packet(this.facts));
-    this.packetValues = compilePacket(layout, (code) => new ValuesEmitter(code));
     this.header = compileHeader(layout, (code) => new FoldEmitter(code));
     this.#hasIds = layout.eventHeader !== undefined && holdsId(layout.eventHeader);
     for (const [id, event] of layout.events) {
@@ -81,6 +79,12 @@ export class StreamCode {
     }
     const [only] = this.#events.values();
     this.#only = !this.#hasIds && layout.events.size === 1 ? only : undefined;
+  }
+
+  /** What is shown of a packet's context, as values. */
+  get packetValues(): Decode<ScopeValues> {
+    this.#packetValues ??= compilePacket(this.layout, (code) => new ValuesEmitter(code));
+    return this.#packetValues;
   }
 
   /** The event class of an id in two words; undefined: there is none. */

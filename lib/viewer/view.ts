@@ -47,7 +47,7 @@ export interface ViewOptions {
   write(lines: Uint8Array): Promise<void>;
 }
 
-/** Bytes of lines that are written at a time. */
+/** Bytes of lines that are written at a time, but for the first event: that one is waited for. */
 const flushBytes = 131_072;
 const mostWindowBytes = 262_144;
 const leastWindowBytes = 16_384;
@@ -94,6 +94,7 @@ export async function openView(options: ViewOptions): Promise<View> {
 export class View {
   readonly #options: ViewOptions;
   readonly #out = new TextBuffer(2 * flushBytes);
+  #fullAt = 1;
   readonly #streams: OpenStream[];
   #merge = new Merge<OpenStream>();
   #range: TimeRange = {};
@@ -184,7 +185,7 @@ export class View {
     try {
       for (;;) {
         const stream = this.#run();
-        if (this.#out.at >= flushBytes || stream === undefined) await this.#flush();
+        if (this.#out.at >= this.#fullAt || stream === undefined) await this.#flush();
         if (stream === undefined) return;
         if (stream === 'full') continue;
         if (await this.#advance(stream)) this.#merge.settle();
@@ -220,7 +221,7 @@ export class View {
         merge.settle();
         this.#aside(stream);
       } else merge.removeFirst();
-      if (out.at >= flushBytes) return 'full';
+      if (out.at >= this.#fullAt) return 'full';
     }
   }
 
@@ -312,6 +313,7 @@ export class View {
     if (out.at === 0) return;
     await this.#options.write(out.bytes.subarray(0, out.at));
     out.at = 0;
+    this.#fullAt = flushBytes;
   }
 }
 
