@@ -83,6 +83,13 @@ class Joined {
   readonly #arrivals: Arrivals;
   readonly #prefix: InstanceType<Printer['TextBuffer']>;
   readonly #warn: (line: string) => void;
+  readonly #time: EventTime = {
+    hasClock: true,
+    seconds: Number.NaN,
+    nanos: Number.NaN,
+    clockHigh: Number.NaN,
+    clockLow: Number.NaN,
+  };
   /** The last event of the parts that are done. */
   last: EventTime | undefined;
   /** What was written of the part at hand. */
@@ -145,7 +152,9 @@ class Joined {
 
   #prefixOf(event: EventTime): Uint8Array {
     this.#prefix.at = 0;
-    this.#options.format.prefix(this.#prefix, event);
+    // One object for all: a new kind of them has compiled code thrown away.
+    Object.assign(this.#time, event);
+    this.#options.format.prefix(this.#prefix, this.#time);
     return this.#prefix.bytes.subarray(0, this.#prefix.at);
   }
 }

@@ -6,7 +6,7 @@ import { Cursor, decodeError } from '../ctf/decode/cursor.ts';
 import type { ScopeValues } from '../ctf/decode/values-emitter.ts';
 import { MillraceError } from '../errors.ts';
 import type { EventTime } from './line-format.ts';
-import { type ClockReader, compareMoments, type Moment } from './moment.ts';
+import type { ClockReader, Moment } from './moment.ts';
 import { type Packet, packetError } from './packet-table.ts';
 import type { EventCode, StreamCode } from './stream-code.ts';
 import { TextBuffer } from './text/text-buffer.ts';
@@ -65,8 +65,9 @@ export class StreamMessages implements EventTime {
   #isAside = false;
   readonly #where: ((scopes: ScopeValues) => boolean) | undefined;
   #packetValues: ScopeValues = {};
-  /** Where times are watched: the end of the packet at hand. */
-  #packetEnds: Moment | undefined;
+  // Where times are watched: the end of the packet at hand.
+  #endSeconds = Number.POSITIVE_INFINITY;
+  #endNanos = Number.NaN;
   #isWatched = false;
 
   /** `where`: only events whose fields pass it are wanted. */
@@ -192,8 +193,7 @@ export class StreamMessages implements EventTime {
     this.#packet = packet;
     this.#eventAt = -1;
     cursor.enter(bytes, packet.contentBits);
-    if (this.#isWatched && packet.endCycles !== undefined)
-      this.#packetEnds = this.#clock?.momentOf(packet.endCycles);
+    if (this.#isWatched && packet.endCycles !== undefined) this.#watch(packet.endCycles);
     const aside = this.#aside;
     aside.at = 0;
     aside.start = 0;
@@ -208,6 +208,12 @@ export class StreamMessages implements EventTime {
     cursor.at = at;
     cursor.clock[0] = low as number;
     cursor.clock[1] = high as number;
+  }
+
+  #watch(endCycles: bigint): void {
+    const end = this.#clock?.momentOf(endCycles);
+    this.#endSeconds = end?.seconds ?? Number.POSITIVE_INFINITY;
+    this.#endNanos = end?.nanos ?? 0;
   }
 
   #nextEvent(last: Moment): 'message' | 'end' {
@@ -232,8 +238,8 @@ export class StreamMessages implements EventTime {
         this.#clock.read(this.clockHigh, this.clockLow);
         this.seconds = this.#clock.seconds;
         this.nanos = this.#clock.nanos;
-        const ends = this.#packetEnds;
-        if (ends !== undefined && compareMoments(this, ends) > 0)
+        const late = this.seconds - this.#endSeconds;
+        if (late > 0 || (late === 0 && this.nanos > this.#endNanos))
           throw this.#error(`event at bit ${start}: later than the packet's end`);
       }
       if (packet.isOpen) this.#renderOpen(event);

@@ -99,8 +99,10 @@ export class View {
   #merge = new Merge<OpenStream>();
   #range: TimeRange = {};
   #last: Moment = { ...beginning };
-  /** Where the part ends that is run. */
-  #until: Moment | undefined;
+  #hasBegun = false;
+  // Where the part ends that is run: numbers, as objects of many origins have compiled code thrown away again and again.
+  #untilSeconds = Number.POSITIVE_INFINITY;
+  #untilNanos = Number.NaN;
   #edges: Edges | undefined;
 
   constructor(options: ViewOptions, traces: readonly Trace[], streams: readonly DataStream[]) {
@@ -149,8 +151,10 @@ export class View {
    * this one may then lack it.
    */
   async runPart({ begin, end }: Part, edges: Edges, isWatched: boolean): Promise<void> {
-    if (this.#until === undefined) await this.#begin();
-    this.#until = end ?? never;
+    if (!this.#hasBegun) await this.#begin();
+    this.#hasBegun = true;
+    this.#untilSeconds = end?.seconds ?? Number.POSITIVE_INFINITY;
+    this.#untilNanos = end?.nanos ?? 0;
     this.#merge = new Merge();
     this.#last = { ...beginning };
     this.#edges = edges;
@@ -211,7 +215,8 @@ export class View {
       const { messages } = stream;
       const { end } = this.#range;
       if (end !== undefined && compareMoments(messages, end) > 0) return undefined;
-      if (this.#until !== undefined && compareMoments(messages, this.#until) >= 0) return undefined;
+      const beyond = messages.seconds - this.#untilSeconds;
+      if (beyond > 0 || (beyond === 0 && messages.nanos >= this.#untilNanos)) return undefined;
       this.#take(stream);
       this.#last.seconds = messages.seconds;
       this.#last.nanos = messages.nanos;
@@ -330,7 +335,6 @@ function clipped(loss: Loss | undefined, { begin, end }: TimeRange): Loss | unde
 }
 
 const everything: TimeRange = {};
-const never: Moment = { seconds: Number.POSITIVE_INFINITY, nanos: 0 };
 
 function eventTimeOf({ hasClock, seconds, nanos, clockHigh, clockLow }: EventTime): EventTime {
   return { hasClock, seconds, nanos, clockHigh, clockLow };
