@@ -111,7 +111,7 @@ export class FollowStreams {
 
   /** They leave their chunk; each goes on with its file in one of `traces`, those of the next, or ends. */
   async switchTo(traces: ReadonlyMap<string, FollowTrace>): Promise<void> {
-    for (const followed of [...this.#streams.values()]) {
+    for (const followed of this.#streams.values()) {
       const { stream, tail, trace, instance } = followed;
       const next = traces.get(trace.path);
       const name = [...tail.names].find((own) => next?.hasPending(own));
