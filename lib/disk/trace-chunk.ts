@@ -12,6 +12,7 @@ import { existsSync } from 'node:fs';
 import { MillraceError, why } from '../errors.ts';
 import type { ChunkDone } from '../stage/frames.ts';
 import { tell } from '../telemetry.ts';
+import { ChunkContents, type ChunkFile } from './chunk-contents.ts';
 import {
   archives,
   below,
@@ -24,9 +25,8 @@ import {
   oldChunk,
   restingPlace,
   topLevel,
-  unlinkIfThere,
 } from './chunk-places.ts';
-import { makeDirectory, makeNewDirectory } from './directories.ts';
+import { makeDirectory } from './directories.ts';
 import type { ChunkRest } from './resume-book.ts';
 import { dateOfChunk } from './session-path.ts';
 import type { ChunkJournal } from './store-context.ts';
@@ -54,14 +54,6 @@ export interface ChunkOrigin {
   onUnused: () => void;
 }
 
-/** A file of a chunk that is told what becomes of its name, before it does. */
-export interface ChunkFile {
-  /** Another file takes it. */
-  replaced(): void;
-  /** The chunk is deleted. */
-  cleared(): void;
-}
-
 /** See the file's head. */
 export class TraceChunk {
   readonly #origin: ChunkOrigin;
@@ -80,11 +72,7 @@ export class TraceChunk {
   readonly #users = new Set<object>();
   /** Directories as `directory` found them, until the next rename. */
   readonly #directories = new Map<string, { directory: string; relative: string }>();
-  /** Directories made, and files: relative to the chunk, so that they stay true when it is renamed. */
-  readonly #made = new Set<string>();
-  /** Those of them that were not there before: what lies in them is the chunk's. */
-  readonly #new = new Set<string>();
-  readonly #files = new Map<string, ChunkFile | undefined>();
+  readonly #contents = new ChunkContents(() => this.#absolute(this.path));
 
   /** Makes its directory at `path` below the session's. Errors: MR_ERR_DISK_CREATE. */
   constructor(origin: ChunkOrigin, path: readonly string[]) {
@@ -111,11 +99,9 @@ export class TraceChunk {
     const root = this.#absolute(this.path);
     for (const top of this.#path === '' ? tops : namesIn(root)) {
       journal.chunkDirectory(this.number, top);
-      this.#made.add(top);
-      for (const file of filesBelow(root, top)) {
-        journal.fileFound(this.number, file);
-        this.#files.set(file, undefined);
-      }
+      const files = filesBelow(root, top);
+      for (const file of files) journal.fileFound(this.number, file);
+      this.#contents.found(top, files);
     }
   }
 
@@ -186,51 +172,27 @@ export class TraceChunk {
     if (known !== undefined) return known;
     const relative = this.#relative(below(this.#path, key));
     const found = { directory: this.#absolute(relative), relative };
-    if (!this.#made.has(key)) {
+    if (!this.#contents.directories.has(key)) {
       if (key !== '') this.#origin.journal.chunkDirectory(this.number, key);
-      this.#make(key);
+      this.#contents.makeDirectory(key, this.#path !== '');
     }
     this.#directories.set(key, found);
     return found;
   }
 
-  /** Makes a directory. Where there is nothing but what the chunk made, nothing is looked for first. */
-  #make(key: string): void {
-    const isOwn = key === '' ? this.#path !== '' : this.#isBelowNew(key);
-    if (isOwn)
-      for (let end = key.indexOf('/'); end !== -1; end = key.indexOf('/', end + 1))
-        this.#makeOne(key.slice(0, end), makeNewDirectory);
-    this.#makeOne(key, isOwn ? makeNewDirectory : makeDirectory);
-  }
-
-  #makeOne(key: string, make: (path: string) => boolean): void {
-    if (this.#made.has(key)) return;
-    if (make(this.#absolute(this.#relative(below(this.#path, key))))) this.#new.add(key);
-    this.#made.add(key);
-  }
-
   /** Notes a file, so that deleting the chunk deletes it; `components` relative to the chunk. `file`: is told before. */
   addFile(components: readonly string[], file?: ChunkFile): void {
-    this.#files.set(components.join('/'), file);
+    this.#contents.files.set(components.join('/'), file);
   }
 
   /** Another file is about to take the name. */
   replaceFile(components: readonly string[]): void {
-    this.#files.get(components.join('/'))?.replaced();
+    this.#contents.files.get(components.join('/'))?.replaced();
   }
 
   /** Unlinks a file of the chunk, if there is one: also one that an earlier session has left at its place. */
   removeFile(components: readonly string[]): void {
-    const key = components.join('/');
-    if (!this.#files.delete(key) && this.#isBelowNew(key)) return;
-    unlinkIfThere(this.#absolute(this.#relative(below(this.#path, key))));
-  }
-
-  /** Whether nobody but the chunk can have put something there. */
-  #isBelowNew(key: string): boolean {
-    for (let at = key.lastIndexOf('/'); at > 0; at = key.lastIndexOf('/', at - 1))
-      if (this.#new.has(key.slice(0, at))) return true;
-    return this.#new.has('');
+    this.#contents.removeFile(components.join('/'));
   }
 
   /** A successor is created. Errors: MR_ERR_DISK_CREATE. */
@@ -248,7 +210,7 @@ export class TraceChunk {
 
   #rest(home: string): void {
     const session = this.#absolute(this.#relative(''));
-    this.#rename(restingPlace(session, this.#path, { home, name: this.name }, topLevel(this.#made)));
+    this.#rename(restingPlace(session, this.#path, { home, name: this.name }, this.#tops));
   }
 
   /** What is to become of it when its last user leaves; a later word counts. */
@@ -269,17 +231,23 @@ export class TraceChunk {
     else if (isTemporary(this.#path)) this.#rest(this.#home);
     // in the book before the journal forgets it
     const place = this.#action === 'delete' ? {} : { place: this.#path };
-    this.#origin.onRest?.(this.#birthName, { ...place, tops: [...topLevel(this.#made)] });
+    this.#origin.onRest?.(this.#birthName, { ...place, tops: [...this.#tops] });
     this.#origin.journal.chunkGone(this.number);
-    const isKept = this.#action === 'moveToCompleted' || (this.#action === 'none' && this.#files.size > 0);
+    const isKept =
+      this.#action === 'moveToCompleted' || (this.#action === 'none' && this.#contents.files.size > 0);
     if (isKept) this.#origin.onComplete(this.path);
   }
 
   #delete(): void {
     this.#origin.journal.settle();
-    for (const file of this.#files.values()) file?.cleared();
-    deleteChunk(this.#absolute(this.path), this.#files.keys(), topLevel(this.#made), this.#path !== '');
-    this.#files.clear();
+    const { files } = this.#contents;
+    for (const file of files.values()) file?.cleared();
+    deleteChunk(this.#absolute(this.path), files.keys(), this.#tops, this.#path !== '');
+    files.clear();
+  }
+
+  get #tops(): Set<string> {
+    return topLevel(this.#contents.directories);
   }
 
   /** Moves the chunk's directory. From or to the session's own directory, only what the chunk made there moves. */
@@ -289,7 +257,7 @@ export class TraceChunk {
     const { journal } = this.#origin;
     try {
       journal.moveBegun(this.number, to);
-      moveChunk(this.#absolute(this.#relative('')), from, to, topLevel(this.#made));
+      moveChunk(this.#absolute(this.#relative('')), from, to, this.#tops);
       journal.moveDone(this.number);
     } catch (error) {
       const path = this.#absolute(this.#relative(to));
