@@ -21,6 +21,8 @@ export interface RotateOrder {
   streams: number;
   /** At least 2. */
   rotations: number;
+  /** Rotations of another session before that, so that the relay has compiled what it needs; 0: none. */
+  warmUp: number;
 }
 
 export interface RotateResult {
@@ -35,14 +37,17 @@ export interface RotateResult {
   path: string;
 }
 
+const warmUpStreams = 64;
+
 class Rotator {
   readonly producer: BlockingProducer;
   readonly #streams: number[] = [];
   readonly #metadata: number;
   readonly #archives: string;
 
-  constructor(order: RotateOrder) {
-    this.producer = new BlockingProducer(order, 'rotate', order.packetSizeBytes, 0);
+  /** `number`: the sessiond's session id. */
+  constructor(order: RotateOrder, name: string, number: number) {
+    this.producer = new BlockingProducer(order, name, order.packetSizeBytes, number);
     for (let i = 0; i < order.streams; i++) this.#streams.push(this.producer.addStream(`channel0_${i}`));
     this.#metadata = this.producer.addStream('metadata');
     this.producer.ask(say.streamsSent());
@@ -73,20 +78,29 @@ class Rotator {
     return { closed, archived: now() - begin };
   }
 
+  /** Stores a packet in each stream, then rotates. */
+  step(id: number): { closed: number; archived: number } {
+    this.store(id);
+    return this.rotate(id);
+  }
+
   #isArchived(id: number): boolean {
     return existsSync(this.#archives) && readdirSync(this.#archives).some((name) => name.endsWith(`-${id}`));
   }
 }
 
+function warmUp(order: RotateOrder): void {
+  const rotator = new Rotator({ ...order, streams: warmUpStreams }, 'warm', 1);
+  for (let id = 0; id < order.warmUp; id++) rotator.step(id);
+  rotator.producer.close();
+}
+
 function run(order: RotateOrder): RotateResult {
-  const rotator = new Rotator(order);
-  const step = (id: number) => {
-    rotator.store(id);
-    return rotator.rotate(id);
-  };
-  const first = step(0);
+  if (order.warmUp > 0) warmUp(order);
+  const rotator = new Rotator(order, 'rotate', 0);
+  const first = rotator.step(0);
   const cpuBefore = cpuSeconds(order.pid);
-  const others = Array.from({ length: order.rotations - 1 }, (_, i) => step(i + 1));
+  const others = Array.from({ length: order.rotations - 1 }, (_, i) => rotator.step(i + 1));
   const cpu = cpuSeconds(order.pid) - cpuBefore;
   rotator.producer.close();
   return {

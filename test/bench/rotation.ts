@@ -11,7 +11,7 @@ import { compiled, type Target, targets } from './targets.ts';
 const KiB = 2 ** 10;
 const MiB = 2 ** 20;
 
-export const usage = `bench rotation [--quick] [--streams 1,64,1000] [--rotations N] [--runs N] [--mib N] [--against NAME,...]
+export const usage = `bench rotation [--quick] [--streams 1,64,1000] [--rotations N] [--warm-up N] [--runs N] [--mib N] [--against NAME,...]
             [--outputs mem,disk] [--disk DIR] [--json FILE] [--skip-rotations] [--skip-rings]`;
 
 /** `lttng enable-channel -C 1048576 -W 4` */
@@ -29,6 +29,8 @@ interface Plan {
   streams: number[];
   /** Of one session, the first among them; undefined: as many as keep the run short. */
   rotations: number | undefined;
+  /** See `RotateOrder`. */
+  warmUp: number;
   targets: readonly Target[];
   runs: number;
   runBytes: number;
@@ -46,6 +48,7 @@ function plan(argv: string[]): Plan {
       quick: { type: 'boolean', default: false },
       streams: { type: 'string', default: '1,64,1000' },
       rotations: { type: 'string' },
+      'warm-up': { type: 'string' },
       runs: { type: 'string' },
       mib: { type: 'string' },
       against: { type: 'string' },
@@ -60,6 +63,7 @@ function plan(argv: string[]): Plan {
   return {
     streams: values.streams.split(',').map((text) => count('--streams', text, 1)),
     rotations: values.rotations === undefined ? undefined : count('--rotations', values.rotations, 0),
+    warmUp: count('--warm-up', values['warm-up'], 0),
     // The others keep no index and know no chunks.
     targets: chosenTargets(
       values.against,
@@ -99,7 +103,7 @@ function rotationOf(streams: number): Turn {
   return async (chosen, rounds, parent, output) => {
     const name = `rotation of ${streams} ${streams === 1 ? 'stream' : 'streams'}, ${output}`;
     const rotations = Math.max(2, chosen.rotations ?? rotationsFor(streams));
-    const counts = { packetSizeBytes: rotatedPacketBytes, streams, rotations };
+    const counts = { packetSizeBytes: rotatedPacketBytes, streams, rotations, warmUp: chosen.warmUp };
     for (const target of chosen.targets)
       await named(`${name}, ${target.name}, checked run`, () => rotation(target, parent, counts, true));
     const samples = await rounds.run(name, chosen.targets, async (target) => {

@@ -74,7 +74,7 @@ export function watching(
 export function rotation(
   target: Target,
   parent: string,
-  counts: Pick<RotateOrder, 'packetSizeBytes' | 'streams' | 'rotations'>,
+  counts: Pick<RotateOrder, 'packetSizeBytes' | 'streams' | 'rotations' | 'warmUp'>,
   checked: boolean,
 ): Promise<RotateResult> {
   return withTarget(target, parent, async (running) => {
