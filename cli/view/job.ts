@@ -2,24 +2,28 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadPrinter } from '../../lib/start.ts';
 import { PartPrinter } from './part-printer.ts';
-import type { JobData, PartWord } from './part-words.ts';
+import type { JobData, PartWord, PartWork } from './part-words.ts';
 import { finishedOptions } from './print-options.ts';
 
 const port = parentPort;
 if (port !== null) await print(workerData as JobData, port);
 
 async function print(
-  { settings, inputs, colorful, work, memory }: JobData,
+  { settings, inputs, colorful, memory }: JobData,
   to: NonNullable<typeof parentPort>,
 ): Promise<void> {
   const say = (word: PartWord) => to.postMessage(word);
   const parts = new PartPrinter(memory, say);
-  to.on('message', (slot: number) => parts.giveBack(slot));
+  const work = new Promise<PartWork>((given) => {
+    to.on('message', (word: number | PartWork) =>
+      typeof word === 'number' ? parts.giveBack(word) : given(word),
+    );
+  });
   try {
     const printer = await loadPrinter();
     const ends = { colorful, ...parts.ends };
     const view = await printer.openView(await finishedOptions(printer, { settings, inputs, ends }));
-    await parts.print(view, work);
+    await parts.print(view, await work);
     await view.close();
   } catch {
     say({ kind: 'failed' });

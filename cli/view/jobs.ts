@@ -21,24 +21,25 @@ export async function printInParts(printer: Printer, finished: Finished): Promis
   const own: PartPrinter = new PartPrinter(memory, (word) =>
     arrivals.add(word, memory, (slot) => own.giveBack(slot)),
   );
+  const newJob = () => new Job({ settings, inputs, colorful: ends.colorful }, arrivals);
+  // The first one loads its code and opens its view while this thread does; whether more are needed is not known yet.
+  const jobs = [newJob()];
   // Straight to its ends, unless there are parts.
   const outlet = { ...ends };
-  const view = await printer.openView(
-    await finishedOptions(printer, {
-      ...finished,
-      ends: { ...ends, warn: (line) => outlet.warn(line), write: (lines) => outlet.write(lines) },
-    }),
-  );
+  let view: Awaited<ReturnType<Printer['openView']>> | undefined;
   try {
+    view = await printer.openView(
+      await finishedOptions(printer, {
+        ...finished,
+        ends: { ...ends, warn: (line) => outlet.warn(line), write: (lines) => outlet.write(lines) },
+      }),
+    );
     const parts = view.parts(partBytes);
     if (parts.length < 2) return await view.run();
     Object.assign(outlet, own.ends);
     const work: PartWork = { parts, claims: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT) };
-    const count = Math.min(settings.jobs, parts.length) - 1;
-    const jobs = Array.from(
-      { length: count },
-      () => new Job({ settings, inputs, colorful: ends.colorful, work }, arrivals),
-    );
+    while (jobs.length < Math.min(settings.jobs, parts.length) - 1) jobs.push(newJob());
+    for (const job of jobs) job.begin(work);
     const printed = own.print(view, work);
     const joined = new Joined(
       await finishedOptions(printer, finished),
@@ -55,7 +56,7 @@ export async function printInParts(printer: Printer, finished: Finished): Promis
     }
     if (failed !== undefined) await printRest(printer, { ...finished, part: failed, joined });
   } finally {
-    await view.close();
+    await Promise.all([view?.close(), ...jobs.map((job) => job.end())]);
   }
 }
 
@@ -70,6 +71,10 @@ class Job {
     const giveBack = (slot: number) => this.#worker.postMessage(slot);
     this.#worker.on('message', (word: PartWord) => arrivals.add(word, memory, giveBack));
     this.#worker.on('error', () => arrivals.fail());
+  }
+
+  begin(work: PartWork): void {
+    this.#worker.postMessage(work);
   }
 
   async end(): Promise<void> {

@@ -16,12 +16,11 @@ export interface PartWork {
   claims: SharedArrayBuffer;
 }
 
-/** What a thread is given when it starts. */
+/** What a thread is given when it starts; its work comes later, and slots of lines that are written. */
 export interface JobData {
   settings: ViewSettings;
   inputs: readonly string[];
   colorful: boolean;
-  work: PartWork;
   memory: SharedArrayBuffer;
 }
 
