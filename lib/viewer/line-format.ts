@@ -2,7 +2,7 @@
 import type { MakeEmitter } from '../ctf/decode/emitter.ts';
 import type { EventClass } from '../ctf/trace-class.ts';
 import type { DataStream } from './data-streams.ts';
-import type { Loss } from './messages.ts';
+import type { Loss } from './losses.ts';
 import type { Moment } from './moment.ts';
 import type { TextBuffer } from './text/text-buffer.ts';
 import type { Trace } from './trace.ts';

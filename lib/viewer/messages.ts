@@ -6,6 +6,7 @@ import { Cursor, decodeError } from '../ctf/decode/cursor.ts';
 import type { ScopeValues } from '../ctf/decode/values-emitter.ts';
 import { MillraceError } from '../errors.ts';
 import type { EventTime } from './line-format.ts';
+import { discardedEvents, discardedPackets, type Loss, type Passage } from './losses.ts';
 import type { ClockReader, Moment } from './moment.ts';
 import { type Packet, packetError } from './packet-table.ts';
 import type { EventCode, StreamCode } from './stream-code.ts';
@@ -21,13 +22,6 @@ export const messageKinds = {
 } as const;
 
 export type MessageKind = (typeof messageKinds)[keyof typeof messageKinds];
-
-/** What was lost. `count` undefined: something may have been. `range` undefined: the stream's packets have no times. */
-export interface Loss {
-  what: 'event' | 'packet';
-  count: bigint | undefined;
-  range: { begin: Moment; end: Moment } | undefined;
-}
 
 /** A packet, and its bytes, lent until the next one is asked for. */
 export interface Supplied {
@@ -122,11 +116,13 @@ export class StreamMessages implements EventTime {
         }
         case 'discardedEvents':
           this.#phase = 'discardedPackets';
-          if (this.#discardedEvents(last)) return 'message';
+          if (this.#lose(messageKinds.discardedEvents, discardedEvents(this.#passage()), last))
+            return 'message';
           break;
         case 'discardedPackets':
           this.#phase = 'packetBegin';
-          if (this.#discardedPackets(last)) return 'message';
+          if (this.#lose(messageKinds.discardedPackets, discardedPackets(this.#passage()), last))
+            return 'message';
           break;
         case 'packetBegin':
           this.#phase = 'event';
@@ -294,55 +290,18 @@ export class StreamMessages implements EventTime {
     this.cursor.clock[1] = Number((endCycles >> 32n) & 0xffff_ffffn);
   }
 
-  #discardedEvents(last: Moment): boolean {
-    const now = this.#packet?.eventsDiscarded;
-    if (now === undefined) return false;
-    const before = this.#before?.eventsDiscarded;
-    const lost = before === undefined ? now !== 0n : now !== before;
-    if (!lost) return false;
-    const begin = before === undefined ? this.#packet?.beginCycles : this.#before?.endCycles;
-    const count = before === undefined ? undefined : BigInt.asUintN(64, now - before);
-    this.#lose(messageKinds.discardedEvents, 'event', count, begin, this.#packet?.endCycles, last);
-    return true;
+  #passage(): Passage {
+    return { packet: this.#packet as Packet, before: this.#before, clock: this.#clock };
   }
 
-  #discardedPackets(last: Moment): boolean {
-    const now = this.#packet?.packetSeqNum;
-    const before = this.#before?.packetSeqNum;
-    if (now === undefined || before === undefined) return false;
-    const count = BigInt.asUintN(64, now - before);
-    if (count <= 1n) return false;
-    this.#lose(
-      messageKinds.discardedPackets,
-      'packet',
-      count - 1n,
-      this.#before?.endCycles,
-      this.#packet?.beginCycles,
-      last,
-    );
-    return true;
-  }
-
-  #lose(
-    kind: MessageKind,
-    what: Loss['what'],
-    count: bigint | undefined,
-    begin: bigint | undefined,
-    end: bigint | undefined,
-    last: Moment,
-  ): void {
+  #lose(kind: MessageKind, loss: Loss | undefined, last: Moment): boolean {
+    if (loss === undefined) return false;
     this.kind = kind;
-    const clock = this.#clock;
-    const { beginCycles, endCycles } = this.#packet as Packet;
-    const isTimed = beginCycles !== undefined && endCycles !== undefined;
-    const range =
-      !isTimed || clock === undefined || begin === undefined || end === undefined
-        ? undefined
-        : { begin: clock.momentOf(begin), end: clock.momentOf(end) };
-    this.loss = { what, count, range };
-    const time = range?.begin ?? last;
-    this.seconds = time.seconds;
-    this.nanos = time.nanos;
+    this.loss = loss;
+    const { seconds, nanos } = loss.range?.begin ?? last;
+    this.seconds = seconds;
+    this.nanos = nanos;
+    return true;
   }
 
   #setTime(cycles: bigint | undefined, last: Moment): void {

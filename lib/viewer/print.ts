@@ -1,6 +1,6 @@
 /** The inner door: what it takes to print the events of finished traces as text, and no more, so that it loads at once. */
 export type { EventTime, LineFormat } from './line-format.ts';
-export type { Loss } from './messages.ts';
+export type { Loss } from './losses.ts';
 export type { ClockOffset, Moment } from './moment.ts';
 export { NoFormat } from './no-format.ts';
 export type { Edges, Part, PartBytes } from './parts.ts';

@@ -1,7 +1,7 @@
 /** Counts what a view shows: events by class over time, and how full packets are. */
 import type { EventClass } from '../ctf/trace-class.ts';
 import type { DataStream } from './data-streams.ts';
-import type { Loss } from './messages.ts';
+import type { Loss } from './losses.ts';
 import { ClockReader, type Moment, nsOfMoment } from './moment.ts';
 
 /** Parts of the time that a histogram has. */

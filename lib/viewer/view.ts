@@ -10,8 +10,9 @@ import { type DataStream, dataStreamsOf } from './data-streams.ts';
 import { FileSupply } from './file-supply.ts';
 import { findTraces } from './find-traces.ts';
 import type { EventTime, LineFormat } from './line-format.ts';
+import { clipped, type Loss } from './losses.ts';
 import { beginning, Merge, type Ranked } from './merge.ts';
-import { type Loss, messageKinds, StreamMessages } from './messages.ts';
+import { messageKinds, StreamMessages } from './messages.ts';
 import { type ClockOffset, ClockReader, compareMoments, type Moment } from './moment.ts';
 import { type Edges, firstPacketOf, type Part, type PartBytes, partsOf } from './parts.ts';
 import { mendTimes } from './quirks.ts';
@@ -320,18 +321,6 @@ export class View {
     out.at = 0;
     this.#fullAt = flushBytes;
   }
-}
-
-/** A loss that reaches over a bound is cut there, and nobody knows how much of it lies inside. */
-function clipped(loss: Loss | undefined, { begin, end }: TimeRange): Loss | undefined {
-  if (loss?.range === undefined) return loss;
-  const { range } = loss;
-  const late = begin !== undefined && compareMoments(range.begin, begin) < 0;
-  const early = end !== undefined && compareMoments(range.end, end) > 0;
-  if (!late && !early) return loss;
-  const cut = { begin: late ? begin : range.begin, end: early ? end : range.end };
-  if (compareMoments(cut.begin, cut.end) > 0) return undefined;
-  return { what: loss.what, count: undefined, range: cut };
 }
 
 const everything: TimeRange = {};

@@ -10,7 +10,7 @@ import type { ScopeValues } from '../../ctf/decode/values-emitter.ts';
 import type { ClockClass, EventClass } from '../../ctf/trace-class.ts';
 import type { DataStream } from '../data-streams.ts';
 import type { EventTime, LineFormat, StreamFacts } from '../line-format.ts';
-import type { Loss } from '../messages.ts';
+import type { Loss } from '../losses.ts';
 import { isAbsolute, type Moment } from '../moment.ts';
 import type { TextBuffer } from '../text/text-buffer.ts';
 import type { Trace } from '../trace.ts';

@@ -2,7 +2,7 @@
 
 import { uuidText } from '../../ctf/trace-class.ts';
 import type { DataStream } from '../data-streams.ts';
-import type { Loss } from '../messages.ts';
+import type { Loss } from '../losses.ts';
 import type { TimeText } from './time-text.ts';
 
 const yellow = { before: '\x1b[33m\x1b[1mWARNING\x1b[0m\x1b[33m', after: '\x1b[0m' };
