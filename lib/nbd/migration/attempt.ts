@@ -45,6 +45,9 @@ export interface AttemptOptions {
   onPass(pass: { pass: number; dirtyBytes: number; verdict: string; seconds: number }): void;
 }
 
+/** What clients may change for each byte sent, at least, during the first copy: it may take hours. */
+const leastCopyShare = 1 / 4;
+
 /** See the file's head. */
 export class Attempt {
   readonly #options: AttemptOptions;
@@ -142,7 +145,7 @@ export class Attempt {
     while (transfer.front < sizeBytes) {
       transfer.front = await this.#copier.sweep(transfer.front, sizeBytes, true, isTooMuch);
       for (let sweeps = 0; transfer.front < sizeBytes && changedBytes() > most / 2; sweeps += 1) {
-        if (sweeps > 0) this.#throttle.tighten();
+        if (sweeps > 0) this.#throttle.tighten(leastCopyShare);
         await this.#copier.sweep(0, transfer.front, false);
       }
       if (limit.bytesPerSecond !== undefined) this.#throttle.release();

@@ -22,9 +22,9 @@ export class Throttle {
     this.#image = image;
   }
 
-  /** Holds the clients back from now on, to half the share of the last time. */
-  tighten(): void {
-    this.#share /= 2;
+  /** Holds the clients back from now on, to half the share of the last time, but not to less than `leastShare`. */
+  tighten(leastShare = 0): void {
+    this.#share = Math.max(this.#share / 2, Math.min(this.#share, leastShare));
     this.#isOn = true;
     this.#look();
   }

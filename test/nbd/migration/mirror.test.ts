@@ -332,7 +332,7 @@ test('L6: a thousand signals at any moment: never DISC after one, never the end 
 test('L19: changes are sent first where there are many, and the limit does not count them, so that the copy ends', async (t) => {
   const source = await testSource(t, size);
   const to = await FakeDestination.start(t, size);
-  await source.mirror.start(mirrorTo(to, { maxBytesPerSecond: 2 * mib, changedBytes: 131_072 }));
+  await source.mirror.start(mirrorTo(to, { maxBytesPerSecond: 2 * mib, changedBytes: 524_288 }));
   const startMs = performance.now();
   let written = 0;
   // more than the limit, on the part that was copied

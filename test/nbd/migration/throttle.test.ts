@@ -65,6 +65,26 @@ test('for each byte sent half a byte may be changed, then a quarter; what was to
   t.false(client.isHeld);
 });
 
+test('the share does not fall below what was asked for, and goes on from there', async (t) => {
+  const client = writer();
+  const { throttle } = client;
+  for (let times = 0; times < 2000; times += 1) throttle.tighten(1 / 4);
+  const all = client.wants(3);
+  throttle.sent(4);
+  for (let n = 0; n < 3; n += 1) await turn();
+  t.is(client.writes, 1);
+  throttle.tighten();
+  // 99 are owed: an eighth of 792
+  throttle.sent(792);
+  await turn();
+  t.is(client.writes, 1);
+  throttle.sent(8);
+  for (let n = 0; n < 3; n += 1) await turn();
+  t.is(client.writes, 2);
+  throttle.release();
+  await all;
+});
+
 test('whatever the order, no more is changed than the share and one write; nothing is held at the end', async (t) => {
   const steps = fc.array(fc.oneof(fc.record({ sent: fc.nat(300) }), fc.record({ wants: fc.nat(3) })), {
     maxLength: 40,
