@@ -111,6 +111,11 @@ export class AppendFile implements Pooled {
     return this.#file.isOpen && this.idle && this.#env.pace.quick;
   }
 
+  /** It is closed as soon as its writes are through. */
+  get closing(): boolean {
+    return this.#closeWhenIdle;
+  }
+
   get suspendable(): boolean {
     return (
       this.idle &&

@@ -162,6 +162,12 @@ export class TraceStore {
     this.#resumable.set(session, resumable);
   }
 
+  /** Whether files of streams that have ended are still being written. */
+  get isClosing(): boolean {
+    for (const file of this.context.env.open) if (file.closing) return true;
+    return false;
+  }
+
   /** Chunks that somebody uses, for the assertion that nothing is left at shutdown. */
   get chunksInUse(): number {
     return this.#chunks.size;

@@ -194,6 +194,9 @@ export class ControlConnection implements CommandContext {
   #ended(outcome: Outcome): void {
     if (outcome.kind === 'error' && outcome.error.code !== 'MR_ERR_NETWORK_LOST')
       this.#refused(outcome.error, 'connection');
+    const { takers } = this.relay;
+    if (this.resumable !== undefined && takers.get(this.resumable.token) === this)
+      takers.delete(this.resumable.token);
     this.session?.controlEnded(this.#refusal !== undefined || outcome.kind !== 'end');
   }
 }

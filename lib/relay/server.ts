@@ -279,6 +279,7 @@ class RelayServer implements Relay {
       totals: { sessions: 0, streams: 0 },
       refused: {},
       udp: undefined,
+      takers: new Map(),
       forwarder,
       taps,
       sessionEnded: (session) => state.sessions.delete(session.id),

@@ -26,6 +26,8 @@ export interface RelayState {
   readonly refused: Record<string, number>;
   /** Takes packets that come as datagrams; undefined: nobody listens for them. */
   udp: UdpReceiver | undefined;
+  /** Who is about to take up the session of a token: the last one that asked. */
+  readonly takers: Map<string, object>;
   /** Passes everything on; undefined: nothing is. */
   readonly forwarder: Forwarder | undefined;
   /** Who gets what producers send, the forwarder among them. */

@@ -17,6 +17,7 @@ import type {
   SessionOpen,
   StreamEnd,
   StreamOpen,
+  Switch,
 } from './frames.ts';
 import { looseSlab, type Slab } from './slab.ts';
 
@@ -65,6 +66,17 @@ export class Standing {
   readonly #streams = new Map<number, StandingStream>();
   /** Streams that are within something, or have half packets. */
   readonly #busy = new Set<StandingStream>();
+
+  /** By stream, where somebody knows it: the packet sequence number of the last packet in front of what was taken. */
+  #lastBefore: ReadonlyMap<number, bigint> | undefined;
+
+  /**
+   * Frames are taken from a point on where streams are open already: `last` says how far they were. A change of chunks
+   * whose stream is not in it is taken to be under way until a packet tells.
+   */
+  begins(last: ReadonlyMap<number, bigint>): void {
+    this.#lastBefore = last;
+  }
 
   /** Nothing is open. */
   get isEmpty(): boolean {
@@ -194,12 +206,17 @@ export class Standing {
     else if (frame.kind === 'metadata') this.#metadata(stream, frame, slab, at);
     else if (frame.kind === 'switch') {
       if (stream.isMetadata) begin(stream, stream.version);
-      else if (stream.lastPacketSeqNum !== undefined && stream.lastPacketSeqNum + 1n < frame.atPacketSeqNum)
-        stream.switching = { at: frame.atPacketSeqNum, since: at };
+      else if (this.#isAhead(stream, frame)) stream.switching = { at: frame.atPacketSeqNum, since: at };
     }
     const { withinSince, halves, switching } = stream;
     if (withinSince !== undefined || halves.size > 0 || switching !== undefined) this.#busy.add(stream);
     else this.#busy.delete(stream);
+  }
+
+  #isAhead({ lastPacketSeqNum }: StandingStream, { stream, atPacketSeqNum }: Switch): boolean {
+    const last = lastPacketSeqNum ?? this.#lastBefore?.get(stream);
+    if (last === undefined) return this.#lastBefore !== undefined && atPacketSeqNum > 0n;
+    return last + 1n < atPacketSeqNum;
   }
 
   #data(stream: StandingStream, { netSeqNum, last }: Data, at: number): void {

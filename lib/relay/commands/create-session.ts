@@ -16,7 +16,11 @@ export const createSession: Handler<'createSession', CommandContext> = {
     relay.lastSession += 1;
     const open = sessionOf(relay.lastSession, context.minor, request);
     if (context.route !== undefined) relay.forwarder?.route(open.session, context.route);
-    if (context.resumable !== undefined) relay.store.resumable(open.session, context.resumable);
+    const { resumable } = context;
+    // What the last connection of a forwarder that died had still sent comes too late.
+    if (resumable !== undefined && relay.takers.get(resumable.token) !== context)
+      throw refused('another connection has taken the session up');
+    if (resumable !== undefined) relay.store.resumable(open.session, resumable);
     try {
       relay.store.accept(open);
     } catch (error) {

@@ -113,7 +113,8 @@ export class Shipper {
     this.#unsure.clear();
     let isOpen = false;
     const standing = new Standing();
-    const { resume, stored = nothing } = await this.#there();
+    const { resume, stored = nothing, lastPacketSeqNums } = await this.#there();
+    if (lastPacketSeqNums !== undefined) standing.begins(lastPacketSeqNums);
     let sink: RelaySink | undefined;
     let sent = from;
     let writing = false;
@@ -276,9 +277,8 @@ function passBefore(
 /** A packet, or a half of one, that the relay has already. */
 function isStored(frame: Frame, stored: StoredThere): boolean {
   if (frame.kind !== 'data' && frame.kind !== 'index' && frame.kind !== 'lost') return false;
-  if (!stored.has(frame.stream)) return false;
   const last = stored.get(frame.stream);
-  return last === undefined || !isAfter(frame.netSeqNum, last);
+  return last !== undefined && !isAfter(frame.netSeqNum, last);
 }
 
 function rangesOf(unsure: ReadonlyMap<number, { name: string; first: bigint; last: bigint }>): string {

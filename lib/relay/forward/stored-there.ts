@@ -12,8 +12,8 @@ import { connectRelay } from '../client/handshake.ts';
 import type { RelaySinkOptions } from '../client/options.ts';
 import type { ForwardTarget } from './options.ts';
 
-/** By stream: the last packet that is stored; undefined: all that the spool has. */
-export type StoredThere = ReadonlyMap<number, bigint | undefined>;
+/** By stream: the last packet that is stored. */
+export type StoredThere = ReadonlyMap<number, bigint>;
 
 /** See the file's head. */
 export interface SessionThere {
@@ -21,6 +21,8 @@ export interface SessionThere {
   resume: RelaySinkOptions['resume'];
   /** undefined: the relay cannot say. */
   stored: StoredThere | undefined;
+  /** By stream: the packet sequence number of the last packet that is stored; undefined: nobody was asked. */
+  lastPacketSeqNums?: ReadonlyMap<number, bigint>;
 }
 
 type Record = ReplyOf<'lastStored'>;
@@ -43,19 +45,20 @@ export async function sessionThere(
   const link = await connectRelay({ ...target, resume, signal }, 15, () => undefined);
   try {
     if (!link.isMillrace) return { resume, stored: undefined };
-    const stored = new Map<number, bigint | undefined>();
+    const stored = new Map<number, bigint>();
+    const lastPacketSeqNums = new Map<number, bigint>();
     const { resumedPath: sessionPath } = link;
     if (sessionPath === undefined) return { resume, stored };
     for (const { stream, path, channelName } of streams.values()) {
       const question = { sessionPath, streamPath: path, channelName };
       const record = await link.control.ask('lastStored', question);
+      if (record.found) lastPacketSeqNums.set(stream, record.packetSeqNum);
       const mine = indexes.get(stream) ?? [];
       const match = mine.find((index) => isOf(index, record));
       if (match !== undefined) stored.set(stream, match.netSeqNum);
-      // It has more than this process wrote down before it died.
-      else if (record.found && mine.every((index) => isBefore(index, record))) stored.set(stream, undefined);
+      // Not found: all that is stored was acknowledged, and is out of the spool.
     }
-    return { resume: isIndexed ? resume : undefined, stored };
+    return { resume: isIndexed ? resume : undefined, stored, lastPacketSeqNums };
   } finally {
     await link.control.end();
     await link.data.end();
@@ -70,12 +73,6 @@ function isOf(index: Index, record: Record): boolean {
     index.packetSizeBits === record.packetSizeBits &&
     (index.packetSeqNum ?? 0n) === record.packetSeqNum
   );
-}
-
-function isBefore(index: Index, record: Record): boolean {
-  if (index.timestampEndCycles !== record.timestampEndCycles)
-    return index.timestampEndCycles < record.timestampEndCycles;
-  return (index.packetSeqNum ?? 0n) < record.packetSeqNum;
 }
 
 /** Streams and index records of everything that is not acknowledged. */

@@ -156,6 +156,30 @@ test('a link that breaks in the middle: towards millrace the session goes on whe
   );
 });
 
+test('what was acknowledged before an outage does not hide what comes after it', async (t) => {
+  const next = await TestRelay.start(t);
+  const links = await linked(t, next);
+  const relay = await TestRelay.start(t, { forward: forwardTo(temporaryDirectory(t), [links.ends]) });
+  const session = await GoodSession.open(t, relay);
+  await session.packets(10);
+  const way = () => relay.status().forward?.ways[0];
+  await until(
+    () => way()?.acknowledged === way()?.frames,
+    () => JSON.stringify(way()),
+  );
+  for (const link of links.all) link.cut();
+  await until(
+    () => way()?.outages === 1,
+    () => JSON.stringify(way()),
+  );
+  await session.packets(10);
+  await session.finish();
+  await relay.empty();
+  await through(relay);
+  await next.empty();
+  t.deepEqual(next.tree(), relay.tree());
+});
+
 test('packets that a full spool dropped are counted, and are index records with offset -1 at the next relay', async (t) => {
   const next = await TestRelay.start(t);
   const links = await linked(t, next);

@@ -17,6 +17,7 @@ export class RandomSession {
   readonly #streams: Stream[] = [];
   #metadata = 0n;
   #text = 'metadata';
+  #clears = false;
   #chunk = 0n;
   #added = 0;
   #said: string[] = [];
@@ -35,7 +36,9 @@ export class RandomSession {
     const session = new RandomSession(await Producer.open(t, ports, options), pick);
     session.#metadata = await session.#producer.addStream('metadata');
     await session.#addStream(0n);
-    await session.#addStream(9000n);
+    // What a clear deletes says no more how far a stream was, so that a kill then could let a ring's files end elsewhere.
+    session.#clears = pick() % 2 === 0;
+    await session.#addStream(session.#clears ? 0n : 9000n);
     if (session.#isIndexed) await session.#producer.ok(r.streamsSent());
     // Non-live producers send metadata last.
     if (pick() % 3 > 0) session.#sendMetadata();
@@ -59,7 +62,7 @@ export class RandomSession {
     const kind = this.#pick() % 40;
     const hasChunks = this.#producer.minor >= 11;
     if (kind === 0 && hasChunks) await this.#rotate(0);
-    else if (kind === 1 && this.#producer.minor >= 12) await this.#rotate(2);
+    else if (kind === 1 && this.#clears && this.#producer.minor >= 12) await this.#rotate(2);
     else if (kind < 5) this.#sendMore();
     else if (kind === 5) await this.#addStream(0n);
     else if (kind === 6 && this.#streams.length > 2) await this.#endStream();
