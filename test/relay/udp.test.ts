@@ -4,9 +4,11 @@ import type { ExecutionContext } from 'ava';
 import { relaySink } from '../../lib/relay/client/relay-sink.ts';
 import { type UdpProxyOptions, udpProxy } from '../fakes/udp-proxy.ts';
 import { noise, random } from '../helpers/bytes.ts';
+import { temporaryDirectory } from '../helpers/disk.ts';
+import { forwardTo } from '../helpers/forward.ts';
 import { FrameScript, packet, text } from '../helpers/frame-script.ts';
 import * as f from '../helpers/frames.ts';
-import { TestRelay } from '../helpers/relay.ts';
+import { TestRelay, until } from '../helpers/relay.ts';
 import * as r from '../helpers/requests.ts';
 import { test } from '../helpers/serial.ts';
 
@@ -175,4 +177,22 @@ test('udp: datagrams of nobody, and nonsense, cost nobody anything', async (t) =
   t.deepEqual(await script(packets).into(relaySink({ control: relay.control, data })), { kind: 'end' });
   await relay.empty();
   t.deepEqual(relay.complaints(), []);
+});
+
+test('udp: what comes as datagrams is forwarded as any other packet, and so are its losses', async (t) => {
+  const next = await TestRelay.start(t);
+  const forward = forwardTo(temporaryDirectory(t), [next]);
+  const relay = await TestRelay.start(t, { udp: { host, port: 0 }, limits: { udpLateMs: 200 }, forward });
+  const to = relay.relay.addresses.udp as { host: string; port: number };
+  const proxy = await udpProxy(t, { to, seed: 5, loss: 0.01 });
+  const sink = relaySink({ control: relay.control, data: { ...proxy.address, transport: 'udp' } });
+  t.deepEqual(await script(packetsOf(60, 5)).into(sink), { kind: 'end' });
+  await relay.empty();
+  await until(
+    () => relay.status().forward?.ways.length === 0,
+    () => JSON.stringify(relay.status().forward),
+  );
+  await next.empty();
+  t.true(Object.keys(relay.status().lost).length > 0, 'something was lost');
+  t.deepEqual(next.tree(), relay.tree());
 });

@@ -52,8 +52,10 @@ export class ClientPackets {
 
   lost(stream: ClientStream, frame: Lost): Promise<void> | undefined {
     const { netSeqNum } = frame;
-    if (this.#link.isMillrace && this.#isIndexed && frame.index !== undefined)
-      this.#link.control.send('packetLost', lossRequest(stream.handle, frame, frame.index));
+    // A packet that was announced, and whose data never came.
+    const index = frame.index ?? stream.early.get(netSeqNum);
+    if (this.#link.isMillrace && this.#isIndexed && index !== undefined)
+      this.#link.control.send('packetLost', lossRequest(stream.handle, frame, index));
     stream.early.delete(netSeqNum);
     stream.unindexed.delete(netSeqNum);
     if (this.#owing === stream) this.#cutShort(stream);
