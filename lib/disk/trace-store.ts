@@ -11,6 +11,7 @@ import { MillraceError } from '../errors.ts';
 import type { RangeLocks } from '../os/range-locks.ts';
 import type { ChunkDone, Frame, Index, Metadata, SessionOpen, StreamOpen, Switch } from '../stage/frames.ts';
 import type { Slab } from '../stage/slab.ts';
+import { below } from './chunk-places.ts';
 import { type ChunkHolder, ChunkRegistry, type CompleteChunk } from './chunk-registry.ts';
 import { DescriptorPool } from './descriptor-pool.ts';
 import { makeDirectory } from './directories.ts';
@@ -162,9 +163,11 @@ export class TraceStore {
     this.#resumable.set(session, resumable);
   }
 
-  /** Whether files of streams that have ended are still being written. */
-  get isClosing(): boolean {
-    for (const file of this.context.env.open) if (file.closing) return true;
+  /** Whether files of streams that have ended are still being written below `path` in the output directory. */
+  isClosingBelow(path: string): boolean {
+    const directory = `${below(this.#options.outputPath, path)}/`;
+    for (const file of this.context.env.open)
+      if (file.closing && file.path.startsWith(directory)) return true;
     return false;
   }
 

@@ -21,11 +21,12 @@ export const resumeSession: Handler<'resumeSession', CommandContext> = {
     const living = [...relay.sessions.values()].filter(({ token }) => token === resumable.token);
     for (const session of living) session.cut();
     const { never, new: unknown, known } = resumeStates;
-    if (living.length > 0 || relay.store.isClosing)
+    const sessionPath = relay.store.book.pathOf(resumable.token);
+    const isClosing = sessionPath !== undefined && relay.store.isClosingBelow(sessionPath);
+    if (living.length > 0 || isClosing)
       return { ret: relayRet.ok, busy: true, state: never, sessionPath: undefined };
     context.resumable = resumable;
     relay.takers.set(resumable.token, context);
-    const sessionPath = relay.store.book.pathOf(resumable.token);
     const isKnown = !afresh && sessionPath !== undefined;
     const state = relay.taps.length > 0 ? never : isKnown ? known : unknown;
     return { ret: relayRet.ok, busy: false, state, sessionPath };
