@@ -1,35 +1,32 @@
 /**
- * Writes one CTF data stream: joins data and indexes, chooses the tracefile of each packet, changes trace chunks
- * at exactly the packet that was asked for, and keeps the ledger that tells how far the stream is.
+ * Writes one CTF data stream: joins data and indexes, changes trace chunks at exactly the packet that was asked for,
+ * and keeps the ledger that tells how far the stream is.
  *
  * The stream goes over to another trace chunk when nothing before the split is outstanding. Until then everything
  * goes into the old chunk's file; what is found there behind the split is by construction uncommitted, and moves
  * to the new chunk. So every order of data, index and request takes one path.
+ *
+ * Its parts: `PacketIntake` (the packet whose data is coming), `HalfPackets` (those that lack a half), `StreamFiles`
+ * (where they go) and `ChunkSwitch` (when they go elsewhere).
  */
 import type { IndexFormat } from '../ctf/index-file.ts';
 import type { MillraceError } from '../errors.ts';
 import type { Data, Inactive, Index, Lost, StreamOpen } from '../stage/frames.ts';
 import { tell } from '../telemetry.ts';
-import { lastTracefile } from './last-record.ts';
+import { ChunkSwitch } from './chunk-switch.ts';
 import { isAfter, Ledger } from './ledger.ts';
+import { PacketIntake } from './packet-intake.ts';
 import { HalfPackets, type Packet } from './packets.ts';
 import type { StoreContext } from './store-context.ts';
 import { StoredPackets } from './stored-packets.ts';
-import { pathIn, type TraceChunk } from './trace-chunk.ts';
-import { type AnnouncedTracefile, announceTracefile, Tracefile, type TracefileOwner } from './tracefile.ts';
+import { StreamFiles } from './stream-files.ts';
+import type { TraceChunk } from './trace-chunk.ts';
+import type { TracefileOwner } from './tracefile.ts';
 
 /** How a stream begins that was stored in part before. */
 export interface StreamResumption {
   /** Of its last packet, wherever that lies; undefined: it has none, or they are not numbered. */
   lastPacketSeqNum: bigint | undefined;
-}
-
-/** A change of trace chunks that waits for packets. */
-interface PendingSwitch {
-  atPacketSeqNum: bigint;
-  /** undefined: the stream leaves its chunk for none. */
-  next: TraceChunk | undefined;
-  done: () => void;
 }
 
 /** See the file's head. */
@@ -38,31 +35,13 @@ export class StreamWriter implements TracefileOwner {
   readonly ledger = new Ledger();
   /** What is committed, for readers within the relay. */
   readonly stored = new StoredPackets();
+  /** Whether packets need an index. */
+  readonly isIndexed: boolean;
   readonly #context: StoreContext;
-  readonly #format: IndexFormat | undefined;
-  readonly #components: readonly string[];
-  readonly #sizeLimitBytes: bigint;
-  #chunk: TraceChunk | undefined;
-  /** Number of the current tracefile, if they are limited. */
-  #fileNumber = 0n;
-  /** The file that packets go to; undefined between a rotation to no chunk and the next one. */
-  #current: Tracefile | undefined;
-  /** In place of the current file, when the stream has gone over to a chunk and its first file there is not made yet. */
-  #entering: TraceChunk | undefined;
-  /** That file, once the journal knows of it. */
-  #announced: AnnouncedTracefile | undefined;
-  /** All open files in the order of their packets, the current one last. */
-  #files: Tracefile[] = [];
-  readonly #staged = new Set<Tracefile>();
-  /** The packet whose data is coming. */
-  #packet: Packet | undefined;
+  readonly #files: StreamFiles;
+  readonly #intake: PacketIntake;
   readonly #halves: HalfPackets;
-  #lastPacketSeqNum: bigint | undefined;
-  /** Files that lie in its chunks are gone on with. */
-  readonly #continues: boolean;
-  /** Packets received when the producer was last told that nothing is pending. */
-  #settledPackets = -1;
-  #switch: PendingSwitch | undefined;
+  readonly #switch: ChunkSwitch;
   #end: { last: bigint | undefined; done: () => void } | undefined;
   #failed: MillraceError | undefined;
   /** What is not whole when it ends will be sent again. */
@@ -86,14 +65,14 @@ export class StreamWriter implements TracefileOwner {
     resumes?: StreamResumption,
   ) {
     this.stream = stream;
-    this.#continues = resumes !== undefined;
-    this.#lastPacketSeqNum = resumes?.lastPacketSeqNum;
-    this.#halves = new HalfPackets(stream.stream);
+    this.isIndexed = format !== undefined;
     this.#context = context;
-    this.#format = format;
-    this.#components = components;
-    this.#sizeLimitBytes = stream.tracefileSizeBytes;
-    this.#openFirst(chunk);
+    this.#halves = new HalfPackets(stream.stream);
+    this.#switch = new ChunkSwitch(resumes?.lastPacketSeqNum);
+    const continues = resumes !== undefined;
+    this.#files = new StreamFiles({ stream, components, format, continues }, context, this);
+    this.#intake = new PacketIntake(this.#files, this.#switch);
+    this.#files.openFirst(chunk);
   }
 
   get name(): string {
@@ -102,12 +81,7 @@ export class StreamWriter implements TracefileOwner {
 
   /** Directory of its CTF trace, relative to the output directory. */
   get path(): string {
-    return pathIn(this.#chunk, this.#components);
-  }
-
-  /** Whether packets need an index. */
-  get isIndexed(): boolean {
-    return this.#format !== undefined;
+    return this.#files.path;
   }
 
   get failed(): MillraceError | undefined {
@@ -120,12 +94,11 @@ export class StreamWriter implements TracefileOwner {
 
   /** Whether packets have a file to go to. */
   get hasFile(): boolean {
-    return this.#current !== undefined || this.#entering !== undefined;
+    return this.#files.canTake;
   }
 
   get committedBytes(): number {
-    if (this.#entering !== undefined) return 0;
-    return this.#current?.committedBytes ?? this.ledger.stored.bytes;
+    return this.#files.committedBytes ?? this.ledger.stored.bytes;
   }
 
   get halfPackets(): number {
@@ -134,12 +107,12 @@ export class StreamWriter implements TracefileOwner {
 
   /** Whether so much is staged that it should be flushed before more comes. */
   get full(): boolean {
-    return this.#current?.full === true;
+    return this.#files.current?.full === true;
   }
 
   /** Whether a change of trace chunks waits for packets. */
   get switching(): boolean {
-    return this.#switch !== undefined;
+    return this.#switch.isPending;
   }
 
   /** Whether an index has come whose packet is still under way. */
@@ -152,135 +125,17 @@ export class StreamWriter implements TracefileOwner {
    * Errors: MR_ERR_DISK_CREATE for the next tracefile.
    */
   stage(frame: Data, bytes: Buffer): void {
-    if (this.#packet === undefined) this.enter();
+    if (this.#intake.packet === undefined) this.#files.enter();
     if (this.#failed !== undefined || this.#closing) return;
-    if (this.#packet === undefined) {
-      if (frame.offsetBytes > 0) return;
-      if (this.#current === undefined) {
-        this.#lose('no trace chunk', 1, frame.dataSizeBytes);
-        return;
-      }
-      this.#packet = this.#begin(frame, this.#current);
-    }
-    const tracefile = this.#packet.tracefile as Tracefile;
-    if (frame.end > frame.start) tracefile.push(bytes.subarray(frame.start, frame.end));
-    this.#staged.add(tracefile);
-    if (!frame.last) return;
-    if (frame.paddingSizeBytes > 0) tracefile.pad(frame.paddingSizeBytes);
-    this.#packet.endBytes = tracefile.endBytes;
-    tracefile.end(this.#packet);
-    this.#packet = undefined;
-  }
-
-  /** A packet begins: in the current tracefile, or in the next one if it would grow beyond its size. */
-  #begin(frame: Data, current: Tracefile): Packet {
-    const limit = this.#sizeLimitBytes;
-    let tracefile = current;
-    // While a change of chunks is pending the file stays, so that the split lies in it.
-    if (limit > 0n && this.#switch === undefined && current.endBytes > 0) {
-      if (BigInt(current.endBytes + frame.dataSizeBytes) > limit) tracefile = this.#nextFile();
-    }
-    const { netSeqNum } = frame;
-    return {
-      netSeqNum,
-      tracefile,
-      startBytes: tracefile.endBytes,
-      endBytes: -1,
-      index: undefined,
-      recorded: false,
-    };
-  }
-
-  /** The next file of the ring; a count of 0 means that numbers go on without end. */
-  #nextFile(): Tracefile {
-    const count = this.stream.tracefileCount;
-    this.#fileNumber += 1n;
-    const wraps = count > 0n && this.#fileNumber >= count;
-    if (wraps) this.#fileNumber = 0n;
-    return this.#openFile(this.#chunk as TraceChunk);
-  }
-
-  #openFile(chunk: TraceChunk): Tracefile {
-    return this.#makeFile(this.#announce(chunk));
-  }
-
-  /** The first file in a chunk, or the last one of those that are there already. */
-  #openFirst(chunk: TraceChunk): Tracefile {
-    return this.#makeFile(this.#announceFirst(chunk));
-  }
-
-  #announceFirst(chunk: TraceChunk): AnnouncedTracefile {
-    const { channelName } = this.stream;
-    if (this.#continues && this.#sizeLimitBytes > 0n)
-      this.#fileNumber = lastTracefile(chunk.directory(this.#components).directory, channelName);
-    return this.#announce(chunk, this.#continues);
-  }
-
-  #announce(chunk: TraceChunk, continues = false): AnnouncedTracefile {
-    const { channelName: stream } = this.stream;
-    const name = this.#sizeLimitBytes > 0n ? `${stream}_${this.#fileNumber}` : stream;
-    for (const tracefile of this.#files)
-      if (tracefile.place.chunk === chunk && tracefile.place.name === name) tracefile.replaced();
-    const place = { chunk, components: this.#components, name };
-    return announceTracefile(place, this.#format, this.#context, continues);
-  }
-
-  #makeFile(announced: AnnouncedTracefile): Tracefile {
-    const tracefile = new Tracefile(announced, this.#context, this);
-    this.#chunk = announced.place.chunk;
-    this.#files.push(tracefile);
-    this.#current = tracefile;
-    this.stored.add(tracefile.stored);
-    this.stored.committed(tracefile.stored.records);
-    return tracefile;
-  }
-
-  /** Tells the journal of the file that `enter` is to make. A failure gives the stream up. */
-  announce(): void {
-    const chunk = this.#entering;
-    if (chunk === undefined) return;
-    try {
-      this.#announced ??= this.#announceFirst(chunk);
-    } catch (error) {
-      this.#entering = undefined;
-      this.fail(error as MillraceError);
-    }
-  }
-
-  /**
-   * Makes the first file in the chunk that the stream has gone over to, if that is still to be done. A failure gives
-   * the stream up.
-   */
-  enter(): void {
-    if (this.#entering === undefined) return;
-    this.#context.entering.delete(this);
-    this.announce();
-    const announced = this.#announced;
-    this.#entering = this.#announced = undefined;
-    if (announced === undefined) return;
-    try {
-      this.#makeFile(announced);
-    } catch (error) {
-      this.fail(error as MillraceError);
-    }
+    if (!this.#intake.take(frame, bytes)) this.#lose('no trace chunk', 1, frame.dataSizeBytes);
   }
 
   /** Writes what was staged; `done` when the slab is free again, with the error that failed the stream. */
   flush(done: (error?: MillraceError) => void): void {
-    let outstanding = 1;
-    const one = () => {
-      outstanding -= 1;
-      if (outstanding > 0) return;
+    this.#intake.flush(() => {
       this.#tryChange();
       done(this.#failed);
-    };
-    const staged = [...this.#staged];
-    this.#staged.clear();
-    for (const tracefile of staged) {
-      outstanding += 1;
-      tracefile.flush(one);
-    }
-    one();
+    });
   }
 
   /** Packets are whole in a data file: their data half has come. */
@@ -293,9 +148,9 @@ export class StreamWriter implements TracefileOwner {
       this.ledger.advance('received', netSeqNum, endBytes);
       totals.packets += 1;
       totals.bytes += endBytes - startBytes;
-      if (this.#format === undefined) continue;
+      if (!this.isIndexed) continue;
       try {
-        if (this.#halves.addData(packet) && !this.#isBehindSplit(packet.index as Index))
+        if (this.#halves.addData(packet) && !this.#switch.isBehind(packet.index as Index))
           tracefile?.record(packet);
       } catch (error) {
         this.fail(error as MillraceError);
@@ -312,11 +167,10 @@ export class StreamWriter implements TracefileOwner {
     if (this.#failed !== undefined) throw this.#failed;
     this.ledger.advance('indexed', index.netSeqNum, this.ledger.indexed.bytes);
     this.ledger.beacon.index(index);
-    if (this.#format === undefined) return;
+    if (!this.isIndexed) return;
     const packet = this.#halves.addIndex(index);
-    // Behind a split that is pending, the record belongs into a file that is not there yet.
-    if (packet !== undefined && !this.#isBehindSplit(index)) packet.tracefile?.record(packet);
-    if (this.#switch !== undefined) this.#tryChange();
+    if (packet !== undefined && !this.#switch.isBehind(index)) packet.tracefile?.record(packet);
+    if (this.#switch.isPending) this.#tryChange();
   }
 
   /** A live beacon: nothing happened until then. */
@@ -328,28 +182,21 @@ export class StreamWriter implements TracefileOwner {
   lose({ netSeqNum, cause, index }: Lost): void {
     if (this.#failed !== undefined || this.#closing) return;
     const half = this.#halves.take(netSeqNum);
-    const torn = this.#packet?.netSeqNum === netSeqNum ? this.#packet : undefined;
+    const { packet } = this.#intake;
+    const torn = packet?.netSeqNum === netSeqNum ? packet : undefined;
     this.#lose(cause, 1, torn?.tracefile?.tornBytes ?? 0);
-    this.#packet = torn === undefined ? this.#packet : undefined;
+    if (torn !== undefined) this.#intake.drop();
     torn?.tracefile?.cutTorn();
     const announced = index ?? half?.index;
     if (half !== undefined && half.endBytes >= 0) half.tracefile?.pass(half);
-    else if (announced !== undefined) this.#current?.recordLost(announced);
+    else if (announced !== undefined) this.#files.current?.recordLost(announced);
     this.#tryChange();
-  }
-
-  #isBehindSplit({ packetSeqNum }: Index): boolean {
-    return (
-      this.#switch?.next !== undefined &&
-      packetSeqNum !== undefined &&
-      packetSeqNum >= this.#switch.atPacketSeqNum
-    );
   }
 
   committed(packets: readonly Packet[], records: number): void {
     for (const { netSeqNum, endBytes, index } of packets) {
       this.ledger.advance('stored', netSeqNum, endBytes);
-      if (index?.packetSeqNum !== undefined) this.#lastPacketSeqNum = index.packetSeqNum;
+      if (index?.packetSeqNum !== undefined) this.#switch.committed(index.packetSeqNum);
     }
     if (this.#context.durability !== 'none') this.ledger.synced = this.ledger.stored;
     this.stored.committed(records);
@@ -362,12 +209,7 @@ export class StreamWriter implements TracefileOwner {
       this.#close();
       return;
     }
-    while (
-      this.#files.length > 1 &&
-      this.#files[0] !== this.#packet?.tracefile &&
-      isDrained(this.#files[0] as Tracefile)
-    )
-      this.#files.shift()?.close();
+    this.#files.closeDrained(this.#intake.packet);
     this.#trySwitch();
     this.#tryEnd();
   }
@@ -379,19 +221,17 @@ export class StreamWriter implements TracefileOwner {
   isPending(last: bigint): boolean {
     if (this.#failed !== undefined) return false;
     const pending = isAfter(last, this.ledger.stored.netSeqNum ?? -1n) || this.#isOutstanding(last);
-    if (pending) for (const tracefile of this.#files) tracefile.syncPoint();
+    if (pending) this.#files.syncPoint();
     else {
-      this.#settledPackets = this.ledger.packets;
-      if (this.#switch !== undefined) this.#trySwitch();
+      this.#switch.settled(this.ledger.packets);
+      this.#trySwitch();
     }
     return pending;
   }
 
   #isOutstanding(last: bigint): boolean {
     for (const number of this.#halves.numbers()) if (!isAfter(number, last)) return true;
-    for (const { uncommitted } of this.#files)
-      for (const { netSeqNum } of uncommitted) if (!isAfter(netSeqNum, last)) return true;
-    return false;
+    return this.#files.isOutstanding(last);
   }
 
   /**
@@ -399,92 +239,34 @@ export class StreamWriter implements TracefileOwner {
    * `atPacketSeqNum`; `done` when it has. At most one such change at a time.
    */
   switchTo(atPacketSeqNum: bigint, next: TraceChunk | undefined, done: () => void): void {
-    this.enter();
+    this.#files.enter();
     if (this.#closed) {
       done();
       return;
     }
-    // Only a stopped session goes over to no chunk, and one that has none is stopped: that nothing was pending tells
-    // then that nothing comes. A running session may have been asked long ago.
-    if (next !== undefined && this.#current !== undefined) this.#settledPackets = -1;
-    this.#switch = { atPacketSeqNum, next, done };
+    this.#switch.ask({ atPacketSeqNum, next, done }, this.#files.current !== undefined);
     this.#tryChange();
   }
 
   #trySwitch(): void {
-    const pending = this.#switch;
-    if (pending === undefined || this.#closing) return;
-    const whole = this.#files.find(({ uncommitted }) => uncommitted.size > 0)?.uncommitted.first;
-    const first = whole ?? this.#packet;
-    if (!this.#isSplit(pending, first)) {
+    if (!this.#switch.isPending || this.#closing) return;
+    const { packet } = this.#intake;
+    const first = this.#files.firstUncommitted ?? packet;
+    const hasHalves = this.#halves.size > 0;
+    const hasFile = this.#files.current !== undefined;
+    if (!this.#switch.isDue({ first, hasHalves, hasFile, packets: this.ledger.packets })) {
       // What lies before the split must be committed first.
-      if (first?.index !== undefined) for (const tracefile of this.#files) tracefile.syncPoint();
+      if (first?.index !== undefined) this.#files.syncPoint();
       return;
     }
-    if (!this.#files.every(({ idle }) => idle)) return;
-    this.#switch = undefined;
+    if (!this.#files.idle) return;
+    const change = this.#switch.take();
     try {
-      this.#change(pending.next, first);
+      this.#files.goOver(change?.next, first, packet);
     } catch (error) {
       this.fail(error as MillraceError);
     }
-    pending.done();
-  }
-
-  /**
-   * Whether `first`, the first packet that is not committed, lies behind the split; undefined: nothing does, and the
-   * stream may go over where its file ends.
-   */
-  #isSplit({ atPacketSeqNum: at, next }: PendingSwitch, first: Packet | undefined): boolean {
-    const reached = isReached(this.#lastPacketSeqNum, at);
-    // Only a stopped session goes over to no chunk, and one that has none is stopped: that nothing is pending tells
-    // then that nothing comes. A running session may have been asked long ago.
-    const stopped = next === undefined || this.#current === undefined;
-    const settled = stopped && this.#settledPackets === this.ledger.packets;
-    if (first === undefined && this.#halves.size === 0) return reached || settled;
-    // Without a next chunk there is no file for it: what has come, and what was announced, stays.
-    if (next === undefined) return false;
-    return reached || (first?.index?.packetSeqNum ?? -1n) >= at;
-  }
-
-  /** Files change: what is not committed moves, packet by packet, into the first file of the next chunk. */
-  #change(next: TraceChunk | undefined, first: Packet | undefined): void {
-    const old = [...this.#files];
-    const moving = first === undefined ? [] : old.slice(old.indexOf(first.tracefile as Tracefile));
-    this.#fileNumber = 0n;
-    this.stored.leaveChunk();
-    if (next === undefined || first === undefined) {
-      // Nothing has to be there yet: the old chunk need not wait until new files are made.
-      this.#entering = next;
-      this.#announced = undefined;
-      if (next !== undefined) this.#context.entering.add(this);
-      this.#chunk = next;
-      this.#current = undefined;
-      this.#files = [];
-    } else {
-      const to = this.#openFirst(next);
-      this.#files = [to];
-      for (const tracefile of moving) {
-        this.#moveOut(tracefile, to);
-        if (tracefile !== moving[0]) tracefile.remove();
-      }
-    }
-    for (const tracefile of old) tracefile.close();
-    this.#current?.flushIndex();
-  }
-
-  /** Moves the packets of a tracefile that are not committed, and the one whose data is coming. */
-  #moveOut(tracefile: Tracefile, to: Tracefile): void {
-    const packets = [...tracefile.uncommitted];
-    const unfinished = this.#packet?.tracefile === tracefile ? [this.#packet] : [];
-    const movedBytes = to.endBytes - tracefile.committedBytes;
-    tracefile.moveOut(to);
-    for (const packet of [...packets, ...unfinished]) {
-      packet.tracefile = to;
-      if (packet.startBytes >= 0) packet.startBytes += movedBytes;
-      if (packet.endBytes >= 0) packet.endBytes += movedBytes;
-    }
-    to.adopt(packets);
+    change?.done();
   }
 
   /**
@@ -497,7 +279,7 @@ export class StreamWriter implements TracefileOwner {
       return;
     }
     this.#end = { last, done };
-    for (const tracefile of this.#files) tracefile.syncPoint();
+    this.#files.syncPoint();
     this.#tryEnd();
   }
 
@@ -505,7 +287,7 @@ export class StreamWriter implements TracefileOwner {
     const end = this.#end;
     if (end === undefined || this.#closing) return;
     if (end.last !== undefined && this.isPending(end.last)) return;
-    if (end.last === undefined && (this.#halves.size > 0 || !this.#files.every(isDrained))) return;
+    if (end.last === undefined && (this.#halves.size > 0 || !this.#files.drained)) return;
     this.#close();
   }
 
@@ -522,22 +304,18 @@ export class StreamWriter implements TracefileOwner {
   /** As soon as no write is under way: an index without its packet is a lost packet, a torn packet is cut. */
   #close(): void {
     this.#closing = true;
-    if (this.#failed === undefined) this.enter();
+    if (this.#failed === undefined) this.#files.enter();
     if (this.#closed) return;
-    if (!this.#files.every(({ idle }) => idle)) return;
+    if (!this.#files.idle) return;
     this.#closed = true;
     const lost = new Set([...this.#halves.announced()].map(({ netSeqNum }) => netSeqNum));
-    if (this.#packet !== undefined) lost.add(this.#packet.netSeqNum);
+    const { packet } = this.#intake;
+    if (packet !== undefined) lost.add(packet.netSeqNum);
     // of a session that may be taken up again they come once more
-    if (lost.size > 0 && !this.comesAgain) this.#lose('unfinished', lost.size, this.#current?.tornBytes ?? 0);
+    if (lost.size > 0 && !this.comesAgain) this.#lose('unfinished', lost.size, this.#files.tornBytes);
     this.#halves.clear();
-    for (const tracefile of this.#files) tracefile.close();
-    this.#files = [];
-    this.#current = undefined;
-    this.#entering = this.#announced = undefined;
-    this.#context.entering.delete(this);
-    this.#switch?.done();
-    this.#switch = undefined;
+    this.#files.close();
+    this.#switch.take()?.done();
     this.stored.end();
     this.#end?.done();
   }
@@ -547,8 +325,8 @@ export class StreamWriter implements TracefileOwner {
     if (this.#failed !== undefined) return;
     this.#failed = error;
     this.stored.failed = true;
-    this.#packet = undefined;
-    this.#lose(error.code, 1, this.#current?.tornBytes ?? 0);
+    this.#intake.drop();
+    this.#lose(error.code, 1, this.#files.tornBytes);
     this.#close();
   }
 
@@ -562,14 +340,4 @@ export class StreamWriter implements TracefileOwner {
       bytes,
     });
   }
-}
-
-/** Nothing of the file waits for an index or a sync. */
-function isDrained({ idle, uncommitted }: Tracefile): boolean {
-  return idle && uncommitted.size === 0;
-}
-
-/** Whether the packet after `last` belongs behind a split at `at`. Numbers may jump over it, never back. */
-function isReached(last: bigint | undefined, at: bigint): boolean {
-  return at === 0n || (last !== undefined && last + 1n >= at);
 }
