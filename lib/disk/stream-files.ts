@@ -9,7 +9,8 @@ import { isAfter } from './ledger.ts';
 import type { Packet } from './packets.ts';
 import type { StoreContext } from './store-context.ts';
 import { pathIn, type TraceChunk } from './trace-chunk.ts';
-import { type AnnouncedTracefile, announceTracefile, Tracefile, type TracefileOwner } from './tracefile.ts';
+import { Tracefile, type TracefileOwner } from './tracefile.ts';
+import { type AnnouncedTracefile, announceTracefile } from './tracefile-place.ts';
 import { TracefileRing } from './tracefile-ring.ts';
 import type { Turn } from './turns.ts';
 

@@ -10,7 +10,8 @@ import { Fifo } from './fifo.ts';
 import { IndexFile } from './index-file.ts';
 import type { Packet } from './packets.ts';
 import type { StoreContext } from './store-context.ts';
-import type { TracefileOwner, TracefilePlace } from './tracefile.ts';
+import type { TracefileOwner } from './tracefile.ts';
+import type { TracefilePlace } from './tracefile-place.ts';
 
 /** See the file's head. */
 export class TracefileRecords {

@@ -4,18 +4,17 @@
  * which packets lie in the data file, so that one lock on `[safe, infinity)` tells a reader everything.
  */
 import { existsSync, readSync } from 'node:fs';
-import type { IndexFormat } from '../ctf/index-file.ts';
 import type { MillraceError } from '../errors.ts';
-import { limits } from '../limits.ts';
 import type { Index } from '../stage/frames.ts';
-import { AppendFile, padding } from './append-file.ts';
+import { AppendFile } from './append-file.ts';
 import { Fifo } from './fifo.ts';
 import type { Packet } from './packets.ts';
+import { StagedBytes } from './staged-bytes.ts';
 import type { StoreContext } from './store-context.ts';
 import { StoredFile } from './stored-file.ts';
 import type { StoredPackets } from './stored-packets.ts';
 import { cutIndexed } from './torn-tail.ts';
-import type { TraceChunk } from './trace-chunk.ts';
+import type { AnnouncedTracefile, TracefilePlace } from './tracefile-place.ts';
 import { TracefileRecords } from './tracefile-records.ts';
 
 /** Who owns a tracefile. */
@@ -28,44 +27,6 @@ export interface TracefileOwner {
   readonly stored: StoredPackets;
   /** A write failed: the stream is to be given up. */
   fail(error: MillraceError): void;
-}
-
-/** Where a tracefile goes. */
-export interface TracefilePlace {
-  chunk: TraceChunk;
-  /** The CTF trace's directory in the chunk, checked. */
-  components: readonly string[];
-  /** Name of the data file; the index file is `index/NAME.idx`. */
-  name: string;
-}
-
-/** A tracefile of which the journal knows: what has its name may be replaced from now on. */
-export interface AnnouncedTracefile {
-  readonly place: TracefilePlace;
-  /** undefined: packets need no index. */
-  readonly format: IndexFormat | undefined;
-  /** Its number in the journal; without an index it gets one only when it is there. */
-  readonly fileId: number | undefined;
-  /** A file of its name is gone on with instead of being replaced. */
-  readonly continues: boolean;
-}
-
-/**
- * Tells the journal of a tracefile that is to be made, and makes its directory. Several are told of first and made
- * afterwards, so that they share a write. Errors: MR_ERR_DISK_CREATE.
- */
-export function announceTracefile(
-  place: TracefilePlace,
-  format: IndexFormat | undefined,
-  { journal }: StoreContext,
-  continues = false,
-): AnnouncedTracefile {
-  const { chunk, components, name } = place;
-  chunk.directory(components);
-  if (format === undefined) return { place, format, fileId: undefined, continues: false };
-  const path = [...components, name].join('/');
-  const indexPath = [...components, 'index', `${name}.idx`].join('/');
-  return { place, format, fileId: journal.fileNoted('data', chunk.number, path, indexPath), continues };
 }
 
 const copyBytes = 65_536;
@@ -81,12 +42,7 @@ export class Tracefile {
   readonly #fileId: number;
   /** undefined: packets need no index. */
   readonly #records: TracefileRecords | undefined;
-  #ranges: Buffer[] = [];
-  #rangeBytes = 0;
-  /** A hole behind the ranges: the end of a packet. */
-  #holeBytes = 0;
-  /** Packets that end in the ranges in hand. */
-  #ending: Packet[] = [];
+  readonly #staged = new StagedBytes();
   /** Whole packets that readers may not see yet, in the order of the data file. */
   readonly #whole = new Fifo<Packet>();
   /** End of the last packet that is whole in the file. */
@@ -141,7 +97,7 @@ export class Tracefile {
 
   /** End of the file once everything taken is written. */
   get endBytes(): number {
-    return this.#file.acceptedBytes + this.#rangeBytes + this.#holeBytes;
+    return this.#file.acceptedBytes + this.#staged.length;
   }
 
   get committedBytes(): number {
@@ -160,57 +116,43 @@ export class Tracefile {
 
   /** No write is under way. */
   get idle(): boolean {
-    return (
-      this.#file.idle &&
-      this.#rangeBytes + this.#holeBytes === 0 &&
-      !this.#syncing &&
-      this.#records?.idle !== false
-    );
+    return this.#file.idle && this.#staged.length === 0 && !this.#syncing && this.#records?.idle !== false;
   }
 
   /** Whether so much is staged that it should be flushed before more comes. */
   get full(): boolean {
-    return this.#ranges.length >= limits.writevRanges || this.#holeBytes > 0;
+    return this.#staged.full;
   }
 
   /** Stages bytes of a packet; they are borrowed until the `done` of the next `flush`. */
   push(range: Buffer): void {
-    this.#ranges.push(range);
-    this.#rangeBytes += range.length;
+    this.#staged.push(range);
   }
 
   /** Stages the padding of a packet; a long one makes the file `full`. */
   pad(bytes: number): void {
-    const { range, holeBytes } = padding(bytes);
-    if (range !== undefined) this.push(range);
-    this.#holeBytes = holeBytes;
+    this.#staged.pad(bytes);
   }
 
   /** The packet ends with what was staged last. */
   end(packet: Packet): void {
-    this.#ending.push(packet);
+    this.#staged.end(packet);
   }
 
   /** Writes what was staged; `done` when the bytes are free again. */
   flush(done: () => void): void {
-    const ranges = this.#ranges;
-    const bytes = this.#rangeBytes;
-    const holeBytes = this.#holeBytes;
-    const ending = this.#ending;
-    if (bytes + holeBytes === 0 && ending.length === 0) {
+    const staged = this.#staged.take();
+    if (staged === undefined) {
       done();
       return;
     }
-    this.#ranges = [];
-    this.#rangeBytes = 0;
-    this.#holeBytes = 0;
-    this.#ending = [];
+    const { ranges, rangeBytes, holeBytes, ending } = staged;
     const written = (error?: MillraceError) => {
       if (error !== undefined) this.#owner.fail(error);
       else if (ending.length > 0) this.#written(ending);
       done();
     };
-    this.#file.append(ranges, bytes, written, holeBytes);
+    this.#file.append(ranges, rangeBytes, written, holeBytes);
   }
 
   #written(packets: Packet[]): void {
