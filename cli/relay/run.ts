@@ -14,6 +14,7 @@ import {
   why,
 } from '../../lib/index.ts';
 import type { Context } from '../context.ts';
+import { translateAtOnce } from '../engine.ts';
 import { usageError } from '../usage.ts';
 import { ChunkCommands } from './chunk-commands.ts';
 import type { Configured } from './configure.ts';
@@ -104,6 +105,7 @@ async function serve(serving: Serving): Promise<number> {
   const { context, settings, isDaemon, relay, chunks, signals, log, releases, ready } = serving;
   const manager = readiness(context);
   await relay.start();
+  translateAtOnce();
   let status = 0;
   try {
     const folder = runFolder(context, settings.group);

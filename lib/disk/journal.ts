@@ -23,7 +23,7 @@ import { journalDirectory, lockOutput, releaseOutput } from './journal-lock.ts';
 import { JournalState } from './journal-state.ts';
 import { LogEncoder } from './log-encoder.ts';
 import { nowNs } from './log-writer.ts';
-import { journalName, mend, nextJournalName, type RecoveryReport } from './recover.ts';
+import { journalName, mend, nextJournalName, type PacketReaderOf, type RecoveryReport } from './recover.ts';
 import type { ChunkJournal, StoreJournal } from './store-context.ts';
 
 /** Milliseconds between attempts to write a journal that could not be written. */
@@ -51,22 +51,28 @@ export class Journal implements StoreJournal, ChunkJournal {
 
   /**
    * Takes the output directory, which must exist, for this process, mends it if a relay died here, and begins a
-   * journal. `locks`: undefined where the system has none. Throws MR_ERR_DISK_IN_USE, MR_ERR_DISK_CREATE.
+   * journal. `locks`: undefined where the system has none. `readerOf`: see `loadPacketReaderOf`; without it, packets that
+   * have lost their index records are cut. Throws MR_ERR_DISK_IN_USE, MR_ERR_DISK_CREATE.
    */
-  static open(outputPath: string, locks: RangeLocks | undefined): Journal {
+  static open(outputPath: string, locks: RangeLocks | undefined, readerOf?: PacketReaderOf): Journal {
     const lockFd = lockOutput(outputPath, locks);
     try {
-      return new Journal(outputPath, lockFd, locks);
+      return new Journal(outputPath, lockFd, locks, readerOf);
     } catch (error) {
       releaseOutput(outputPath, lockFd);
       throw error;
     }
   }
 
-  private constructor(outputPath: string, lockFd: number, locks: RangeLocks | undefined) {
+  private constructor(
+    outputPath: string,
+    lockFd: number,
+    locks: RangeLocks | undefined,
+    readerOf?: PacketReaderOf,
+  ) {
     this.#outputPath = outputPath;
     this.#lockFd = lockFd;
-    this.recovery = mend(outputPath, locks);
+    this.recovery = mend(outputPath, locks, readerOf);
     this.#rewrite();
   }
 

@@ -26,7 +26,6 @@ import {
   placeOf,
 } from './recover-chunks.ts';
 import { ResumeBook } from './resume-book.ts';
-import { packetReaderOf } from './tail-records.ts';
 import { type Cut, cutFile, cutIndexed } from './torn-tail.ts';
 
 /** What recovery found and did. Paths are relative to the output directory. */
@@ -48,21 +47,41 @@ export const journalName = 'journal.mrlog';
 /** A journal that is being written anew. */
 export const nextJournalName = '.millrace-journal.tmp';
 
+/** Makes what reads the packets beside `metadataPath`, of which `bytes` are whole; undefined: nothing can. */
+export type PacketReaderOf = (metadataPath: string, bytes: number) => PacketReader | undefined;
+
 /**
- * Mends an output directory in which a relay died, and leaves no journal. `locks` as for `Journal.open`, which
- * does the same. Throws MR_ERR_DISK_IN_USE, MR_ERR_DISK_CREATE.
+ * What `Journal.open` takes to make lost index records anew. Loaded only where a relay died: it brings the parser of
+ * metadata, which no other start should wait for.
  */
-export function recover(outputPath: string, locks: RangeLocks | undefined): RecoveryReport {
+export async function loadPacketReaderOf(outputPath: string): Promise<PacketReaderOf | undefined> {
+  if (!existsSync(`${outputPath}/${journalDirectory}/${journalName}`)) return undefined;
+  return (await import('./packet-reader-of.ts')).packetReaderOf;
+}
+
+/**
+ * Mends an output directory in which a relay died, and leaves no journal. `locks`, `readerOf` as for `Journal.open`,
+ * which does the same. Throws MR_ERR_DISK_IN_USE, MR_ERR_DISK_CREATE.
+ */
+export function recover(
+  outputPath: string,
+  locks: RangeLocks | undefined,
+  readerOf?: PacketReaderOf,
+): RecoveryReport {
   const lockFd = lockOutput(outputPath, locks);
   try {
-    return mend(outputPath, locks);
+    return mend(outputPath, locks, readerOf);
   } finally {
     releaseOutput(outputPath, lockFd);
   }
 }
 
 /** Puts the output directory in order; the caller holds it. Never throws: what cannot be mended is told and left. */
-export function mend(outputPath: string, locks: RangeLocks | undefined): RecoveryReport {
+export function mend(
+  outputPath: string,
+  locks: RangeLocks | undefined,
+  readerOf: PacketReaderOf = () => undefined,
+): RecoveryReport {
   const journalPath = `${outputPath}/${journalDirectory}/${journalName}`;
   const report: RecoveryReport = {
     found: existsSync(journalPath),
@@ -78,7 +97,7 @@ export function mend(outputPath: string, locks: RangeLocks | undefined): Recover
   finishMoves(outputPath, state);
   const files = openFiles(state);
   report.files = files.length;
-  report.cuts = cutTails(outputPath, files, locks);
+  report.cuts = cutTails(files, locks, new PacketReaders(outputPath, files, readerOf), outputPath);
   report.swept = sweep(outputPath, state);
   // only now: a second attempt, if this one dies too, finds files where the journal says
   const complete = chunksToTell(outputPath, state);
@@ -116,9 +135,13 @@ function openFiles(state: JournalState): OpenFile[] {
   return [...files.values()];
 }
 
-function cutTails(outputPath: string, files: OpenFile[], locks: RangeLocks | undefined): Cut[] {
+function cutTails(
+  files: OpenFile[],
+  locks: RangeLocks | undefined,
+  readers: PacketReaders,
+  outputPath: string,
+): Cut[] {
   const cuts: Cut[] = [];
-  const readers = new PacketReaders(outputPath, files);
   for (const file of files) {
     try {
       for (const cut of cutTail(outputPath, file, locks, () => readers.of(file.path)))
@@ -141,11 +164,13 @@ function cutTails(outputPath: string, files: OpenFile[], locks: RangeLocks | und
 class PacketReaders {
   readonly #outputPath: string;
   readonly #files: readonly OpenFile[];
+  readonly #readerOf: PacketReaderOf;
   readonly #byDirectory = new Map<string, PacketReader | undefined>();
 
-  constructor(outputPath: string, files: readonly OpenFile[]) {
+  constructor(outputPath: string, files: readonly OpenFile[], readerOf: PacketReaderOf) {
     this.#outputPath = outputPath;
     this.#files = files;
+    this.#readerOf = readerOf;
   }
 
   /** By the metadata beside a data file: as much of it as the journal says, or all of a file that was closed. */
@@ -155,7 +180,7 @@ class PacketReaders {
       const path = join(directory, 'metadata');
       const open = this.#files.find((file) => file.path === path);
       const bytes = open?.committedBytes ?? Number.POSITIVE_INFINITY;
-      this.#byDirectory.set(directory, packetReaderOf(`${this.#outputPath}/${path}`, bytes));
+      this.#byDirectory.set(directory, this.#readerOf(`${this.#outputPath}/${path}`, bytes));
     }
     return this.#byDirectory.get(directory);
   }

@@ -16,6 +16,7 @@ import type { CompleteChunk } from './chunk-registry.ts';
 import { chunkWriter } from './chunk-writer.ts';
 import { makeDirectory } from './directories.ts';
 import { Journal } from './journal.ts';
+import { packetReaderOf } from './packet-reader-of.ts';
 import type { Grouping } from './session-path.ts';
 import type { Durability } from './store-context.ts';
 import { TraceStore } from './trace-store.ts';
@@ -110,7 +111,7 @@ export class StoreSink extends Writable {
     const outputPath = resolve(this.#options.outputPath);
     const locks = this.#options.locks === 'none' ? undefined : (this.#options.locks ?? openRangeLocks());
     makeDirectory(outputPath);
-    const journal = Journal.open(outputPath, locks);
+    const journal = Journal.open(outputPath, locks, packetReaderOf);
     const store = new TraceStore({
       outputPath,
       grouping,

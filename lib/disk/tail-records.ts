@@ -2,28 +2,13 @@
  * Index records of packets that a relay had stored whole when it died, and whose records it had not written yet: made
  * anew from what the packets say of themselves, where their metadata is there.
  */
-import { readFileSync, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import { type IndexRecord, indexRecordOf } from '../ctf/index-file.ts';
-import { readMetadataClass } from '../ctf/metadata/index.ts';
-import { type PacketHeader, PacketReader } from '../ctf/packet-header.ts';
+import type { PacketHeader, PacketReader } from '../ctf/packet-header.ts';
 import { limits } from '../limits.ts';
 
 /** Headers and contexts of LTTng's packets are shorter by far. */
 const usualHeaderBytes = 4096;
-
-/**
- * What reads the packets of the trace whose metadata lies at `path`, `bytes` of it whole; undefined: it is not there,
- * or says nothing that can be used.
- */
-export function packetReaderOf(path: string, bytes: number): PacketReader | undefined {
-  try {
-    const reader = new PacketReader(readMetadataClass(readFileSync(path).subarray(0, bytes)));
-    // Without a number to know them by, zeros or text would pass for packets.
-    return reader.magicBytes && reader;
-  } catch {
-    return undefined;
-  }
-}
 
 /**
  * Records of the whole packets that lie in `fd` from `fromBytes` on, one behind the other, until `sizeBytes` or what is

@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { CompleteChunk } from '../disk/chunk-registry.ts';
 import { makeDirectory } from '../disk/directories.ts';
 import { Journal } from '../disk/journal.ts';
+import { loadPacketReaderOf } from '../disk/recover.ts';
 import { passingPath, shownPath, TraceStore } from '../disk/trace-store.ts';
 import { MillraceError } from '../errors.ts';
 import { type Listener, listen } from '../network/listen.ts';
@@ -16,8 +17,7 @@ import { SlabPool } from '../stage/slab.ts';
 import { tell } from '../telemetry.ts';
 import { ControlConnection } from './control-connection.ts';
 import { DataConnection } from './data-connection.ts';
-import { Forwarder } from './forward/forwarder.ts';
-import { defaultForward } from './forward/options.ts';
+import type { Forwarder } from './forward/forwarder.ts';
 import { Health, type Vitals } from './health.ts';
 import type { Relay, RelayAddresses, RelayOptions, RelayStatus } from './options.ts';
 import type { RelayState } from './state.ts';
@@ -69,10 +69,10 @@ class RelayServer implements Relay {
     const { outputPath, control, data, live, durability, syncIntervalMs, limits } = this.#options;
     makeDirectory(outputPath);
     const locks = openRangeLocks();
-    this.#journal = Journal.open(outputPath, locks);
+    this.#journal = Journal.open(outputPath, locks, await loadPacketReaderOf(outputPath));
     // What only passed when a relay died here is in the spools.
     rmSync([outputPath, ...passingPath].join('/'), { recursive: true, force: true });
-    const state = this.#newState(this.#journal, locks);
+    const state = this.#newState(this.#journal, locks, await this.#newForwarder());
     state.store.book.sweep();
     this.#state = state;
     const viewers = new Viewers(state, () => this.#oneGone(state));
@@ -237,13 +237,22 @@ class RelayServer implements Relay {
     for (const session of this.#state?.sessions.values() ?? []) session.abort();
   }
 
-  #newState(journal: Journal, locks: ReturnType<typeof openRangeLocks>): RelayState {
+  /** Loaded here, so that a relay that passes nothing on does not wait for it. */
+  async #newForwarder(): Promise<Forwarder | undefined> {
+    const { forward, allowHops = false, outputPath } = this.#options;
+    if (forward === undefined && !allowHops) return undefined;
+    const { Forwarder } = await import('./forward/forwarder.ts');
+    const { defaultForward } = await import('./forward/options.ts');
+    return new Forwarder(forward ?? defaultForward(outputPath));
+  }
+
+  #newState(
+    journal: Journal,
+    locks: ReturnType<typeof openRangeLocks>,
+    forwarder: Forwarder | undefined,
+  ): RelayState {
     const { outputPath, groupOutputBy, durability, fdPoolSize, keepFreeBytes, limits } = this.#options;
     const { forward, tap } = this.#options;
-    const forwarder =
-      forward !== undefined || this.#options.allowHops === true
-        ? new Forwarder(forward ?? defaultForward(outputPath))
-        : undefined;
     const taps = [forwarder, tap].filter((each) => each !== undefined);
     const store = new TraceStore({
       outputPath,

@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
+import { packetReaderOf } from '../../lib/disk/packet-reader-of.ts';
 import { recover } from '../../lib/disk/recover.ts';
 import { openRangeLocks } from '../../lib/os/range-locks.ts';
 import { chunkIn, died } from '../helpers/dead-journal.ts';
@@ -14,7 +15,7 @@ function restart({ directory }: Copy, metadataBytes: number) {
     journal.fileOpened('data', chunk, 'small_0', index);
     journal.fileCommitted(journal.fileOpened('metadata', chunk, 'metadata'), metadataBytes);
   });
-  return recover(directory, openRangeLocks());
+  return recover(directory, openRangeLocks(), packetReaderOf);
 }
 
 test('records that were lost with the relay are those that it would have written', (t) => {

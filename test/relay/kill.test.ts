@@ -7,6 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import fse from 'fs-extra';
+import { packetReaderOf } from '../../lib/disk/packet-reader-of.ts';
 import { recover } from '../../lib/disk/recover.ts';
 import { openRangeLocks } from '../../lib/os/range-locks.ts';
 import { judge } from './kill/judge.ts';
@@ -80,9 +81,9 @@ for (const seed of [1, 2, 3, 5, 109])
       const outputPath = temporary(t);
       const { signal, stdout } = await run(storeChild, outputPath, `${seed}`, `${killAt}`);
       t.is(signal, 'SIGKILL');
-      recover(outputPath, locks);
+      recover(outputPath, locks, packetReaderOf);
       t.deepEqual(judge(new Account(stdout), outputPath), [], `seed ${seed}, killed at ${killAt}`);
-      t.false(recover(outputPath, locks).found, 'the second start finds nothing to do');
+      t.false(recover(outputPath, locks, packetReaderOf).found, 'the second start finds nothing to do');
     };
     await Promise.all(spread(await changesOf(t, seed), perSeed, seed).map(killed));
   });
@@ -97,7 +98,7 @@ test('a recovery that is killed as well is finished by the next one', async (t) 
       const outputPath = temporary(t);
       fse.copySync(died, outputPath);
       await run(child('recover-child'), outputPath, `${recoveryKillAt}`);
-      recover(outputPath, locks);
+      recover(outputPath, locks, packetReaderOf);
       const points = `killed at ${killAt}, then at ${recoveryKillAt}`;
       t.deepEqual(judge(new Account(stdout), outputPath), [], points);
     }
@@ -138,7 +139,7 @@ for (const recording of ['rotation', 'clear', 'two-consumers-rotation', 'live', 
       const outputPath = temporary(t);
       const { signal } = await run(child('relay-child'), outputPath, path, `${killAt}`);
       t.is(signal, 'SIGKILL');
-      recover(outputPath, locks);
+      recover(outputPath, locks, packetReaderOf);
       t.deepEqual(beginnings(outputPath, recording), [], `killed at ${killAt}`);
       // only a live session sends its metadata before its packets
       const isReadable = [...readTree(outputPath, [])].some(
