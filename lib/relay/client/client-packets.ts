@@ -110,8 +110,8 @@ export class ClientPackets {
 
   #sendIndex(stream: ClientStream, index: Index): void {
     stream.unindexed.delete(index.netSeqNum);
-    stream.indexSent(index.packetSeqNum);
     this.#link.control.send('sendIndex', indexRequest(stream.handle, index), () => {
+      stream.indexAcknowledged(index.packetSeqNum);
       stream.lastAcknowledged = index.netSeqNum;
       this.#progress.acknowledgedPackets += 1;
     });

@@ -28,7 +28,7 @@ export class ClientStream {
   switchingAt: bigint | undefined;
   /** A change of trace chunks that came before anything else of it: the first packet tells what it means. */
   undecided: { atPacketSeqNum: bigint; chunk: bigint | undefined } | undefined;
-  /** Packet sequence number of the last index sent. */
+  /** Packet sequence number of the last index that the relay has acknowledged. */
   lastPacketSeqNum: bigint | undefined;
   /** A packet was begun and never came whole: its place was filled, and it gets no index. */
   cutShort = false;
@@ -62,8 +62,11 @@ export class ClientStream {
     this.switchingAt = atPacketSeqNum;
   }
 
-  /** An index was sent; ends a change of chunks that it is behind. */
-  indexSent(packetSeqNum: bigint | undefined): void {
+  /**
+   * The relay has an index; ends a change of chunks that it is behind. Not when it is sent: data of the next packet is on
+   * another connection, and may be there before it.
+   */
+  indexAcknowledged(packetSeqNum: bigint | undefined): void {
     if (packetSeqNum === undefined) return;
     this.lastPacketSeqNum = packetSeqNum;
     if (this.switchingAt !== undefined && packetSeqNum + 1n >= this.switchingAt) this.switchingAt = undefined;

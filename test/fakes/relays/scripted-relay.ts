@@ -60,6 +60,8 @@ export class ScriptedRelay {
   /** Commands in the order in which they came. */
   readonly commands: number[] = [];
   replyBytes = 0;
+  /** Bytes that came on the data connection. */
+  dataBytes = 0;
   control = { host: '127.0.0.1', port: 0 };
   data = { host: '127.0.0.1', port: 0 };
   #handles = 0;
@@ -110,7 +112,11 @@ export class ScriptedRelay {
     socket.on('error', () => undefined);
     if (talksOnData === true) socket.write('hello');
     if (deafOnData === true) socket.pause();
-    else socket.on('data', () => dropsData === true && socket.destroy());
+    else
+      socket.on('data', ({ length }: Buffer) => {
+        this.dataBytes += length;
+        if (dropsData === true) socket.destroy();
+      });
   }
 }
 

@@ -58,6 +58,12 @@ export class Inmate {
 
   /** Sends a signal to the program (not to nsenter, which waits for it). */
   kill(signal: NodeJS.Signals): void {
+    if (!this.running) {
+      const { exitCode, signalCode } = this.#child;
+      throw new Error(
+        `${this.name} has ended with ${exitCode ?? signalCode} before ${signal}: ${this.#errorText}`,
+      );
+    }
     const pid = this.#child.pid as number;
     const [inner] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
     if (inner) process.kill(Number(inner), signal);

@@ -63,6 +63,23 @@ test('an honest relay gets the whole session', async (t) => {
   );
 });
 
+// lttng-relayd moves what it has received too early, and dies of it: relay-protocol §12.3
+test('the first packet behind a change of trace chunks waits until the index before it is acknowledged', async (t) => {
+  const script = new FrameScript()
+    .batch(f.sessionOpen(), f.chunkOpen(), f.streamOpen(), f.published())
+    .batch(
+      f.chunkOpen(1n),
+      f.switchTo(1n, 1, 1n),
+      ...packet(1, 0n, pattern(300)),
+      ...packet(1, 1n, pattern(500)),
+    )
+    .batch(f.streamEnd(1n), f.sessionEnd());
+  const { outcome, relay } = await into(t, { silentAt: codes.sendIndex }, { replyTimeoutMs: 500 }, script);
+  t.regex(messageOf(outcome), /^MR_ERR_CLIENT_SILENT/);
+  const headerBytes = 32;
+  t.is(relay.dataBytes, headerBytes + 300);
+});
+
 test('a relay that closes behind any byte of its replies costs one error that says so', async (t) => {
   const honest = await into(t, {});
   const total = honest.relay.replyBytes;
