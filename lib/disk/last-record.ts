@@ -1,7 +1,8 @@
 /** Which packet of a stream was stored last, by the index files of its session. */
-import { closeSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { type IndexRecord, indexFileHeader, indexFormatOf, indexRecord1_1 } from '../ctf/index-file.ts';
+import { filesBelow, namesIn } from './chunk-places.ts';
 
 /**
  * The record of the latest packet of stream `channelName` below a session's directory, whichever trace chunk, archive or
@@ -14,29 +15,34 @@ export function lastRecordOf(
   channelName: string,
 ): IndexRecord | undefined {
   const within = ['', ...streamPath, 'index'].join('/');
-  let last: IndexRecord | undefined;
-  for (const name of filesBelow(directory)) {
+  const names = filesBelow(directory, '').filter((name) => {
     const at = name.lastIndexOf('/');
-    if (!`/${name.slice(0, at)}`.endsWith(within) || !isOf(name.slice(at + 1), channelName)) continue;
-    const record = lastIn(join(directory, name));
-    if (record !== undefined && (last === undefined || isLater(record, last))) last = record;
-  }
-  return last;
+    return `/${name.slice(0, at)}`.endsWith(within) && isOf(name.slice(at + 1), channelName);
+  });
+  return latestOf(directory, names)?.record;
 }
 
 /** Number of the file of a ring below `directory` that holds the latest packet; 0: none does. */
 export function lastTracefile(directory: string, channelName: string): bigint {
-  let last: IndexRecord | undefined;
-  let number = 0n;
-  for (const name of filesBelow(join(directory, 'index'))) {
-    const digits = isOf(name, channelName) ? /_(\d+)\.idx$/.exec(name)?.[1] : undefined;
-    const record = digits === undefined ? undefined : lastIn(join(directory, 'index', name));
-    if (digits === undefined || record === undefined || (last !== undefined && !isLater(record, last)))
-      continue;
-    last = record;
-    number = BigInt(digits);
+  const indexes = join(directory, 'index');
+  const numbered = namesIn(indexes).filter((name) => isOf(name, channelName) && numberPattern.test(name));
+  return BigInt(numberPattern.exec(latestOf(indexes, numbered)?.name ?? '')?.[1] ?? 0);
+}
+
+const numberPattern = /_(\d+)\.idx$/;
+
+/** Of these index files the one with the latest packet, and its record; undefined: none has any. */
+function latestOf(
+  directory: string,
+  names: readonly string[],
+): { name: string; record: IndexRecord } | undefined {
+  let latest: { name: string; record: IndexRecord } | undefined;
+  for (const name of names) {
+    const record = lastIn(join(directory, name));
+    if (record !== undefined && (latest === undefined || isLater(record, latest.record)))
+      latest = { name, record };
   }
-  return number;
+  return latest;
 }
 
 /** `CHANNEL.idx`, or `CHANNEL_N.idx` of a ring. */
@@ -48,15 +54,6 @@ function isOf(file: string, channelName: string): boolean {
 function isLater(a: IndexRecord, b: IndexRecord): boolean {
   if (a.timestampEndCycles !== b.timestampEndCycles) return a.timestampEndCycles > b.timestampEndCycles;
   return (a.packetSeqNum ?? 0n) > (b.packetSeqNum ?? 0n);
-}
-
-function filesBelow(directory: string): string[] {
-  try {
-    return readdirSync(directory, { recursive: true, encoding: 'utf8' });
-  } catch {
-    // no such session was ever here
-    return [];
-  }
 }
 
 function lastIn(path: string): IndexRecord | undefined {

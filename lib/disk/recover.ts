@@ -47,6 +47,10 @@ export const journalName = 'journal.mrlog';
 /** A journal that is being written anew. */
 export const nextJournalName = '.millrace-journal.tmp';
 
+function journalIn(outputPath: string): string {
+  return `${outputPath}/${journalDirectory}/${journalName}`;
+}
+
 /** Makes what reads the packets beside `metadataPath`, of which `bytes` are whole; undefined: nothing can. */
 export type PacketReaderOf = (metadataPath: string, bytes: number) => PacketReader | undefined;
 
@@ -55,7 +59,7 @@ export type PacketReaderOf = (metadataPath: string, bytes: number) => PacketRead
  * metadata, which no other start should wait for.
  */
 export async function loadPacketReaderOf(outputPath: string): Promise<PacketReaderOf | undefined> {
-  if (!existsSync(`${outputPath}/${journalDirectory}/${journalName}`)) return undefined;
+  if (!existsSync(journalIn(outputPath))) return undefined;
   return (await import('./packet-reader-of.ts')).packetReaderOf;
 }
 
@@ -82,7 +86,7 @@ export function mend(
   locks: RangeLocks | undefined,
   readerOf: PacketReaderOf = () => undefined,
 ): RecoveryReport {
-  const journalPath = `${outputPath}/${journalDirectory}/${journalName}`;
+  const journalPath = journalIn(outputPath);
   const report: RecoveryReport = {
     found: existsSync(journalPath),
     files: 0,
@@ -97,7 +101,7 @@ export function mend(
   finishMoves(outputPath, state);
   const files = openFiles(state);
   report.files = files.length;
-  report.cuts = cutTails(files, locks, new PacketReaders(outputPath, files, readerOf), outputPath);
+  report.cuts = cutTails(outputPath, files, locks, new PacketReaders(outputPath, files, readerOf));
   report.swept = sweep(outputPath, state);
   // only now: a second attempt, if this one dies too, finds files where the journal says
   const complete = chunksToTell(outputPath, state);
@@ -136,10 +140,10 @@ function openFiles(state: JournalState): OpenFile[] {
 }
 
 function cutTails(
+  outputPath: string,
   files: OpenFile[],
   locks: RangeLocks | undefined,
   readers: PacketReaders,
-  outputPath: string,
 ): Cut[] {
   const cuts: Cut[] = [];
   for (const file of files) {

@@ -8,10 +8,11 @@
  * asked for in `limits.resumeDays` goes at the next start.
  */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { why } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { tell } from '../telemetry.ts';
+import { namesIn } from './chunk-places.ts';
 import { makeDirectory } from './directories.ts';
 import { journalDirectory } from './journal-lock.ts';
 
@@ -65,7 +66,7 @@ export class ResumeBook {
 
   /** Nobody uses the chunk any more; sessions that are not in the book are passed over. */
   rested(path: string, chunk: string, rest: ChunkRest): void {
-    this.#known ??= new Set(this.#names());
+    this.#known ??= new Set(namesIn(this.#directory));
     if (this.#known.size === 0) return;
     const before = this.#rests(path);
     if (before === undefined) return;
@@ -77,19 +78,10 @@ export class ResumeBook {
   /** Forgets what is old. */
   sweep(nowMs: number = Date.now()): void {
     this.#known = undefined;
-    for (const name of this.#names()) {
+    for (const name of namesIn(this.#directory)) {
       const path = `${this.#directory}/${name}`;
       const { mtimeMs = nowMs } = statSync(path, { throwIfNoEntry: false }) ?? {};
       if (nowMs - mtimeMs > limits.resumeDays * dayMs) rmSync(path, { force: true });
-    }
-  }
-
-  #names(): string[] {
-    try {
-      return readdirSync(this.#directory);
-    } catch {
-      // no session of that kind was ever here
-      return [];
     }
   }
 

@@ -1,6 +1,7 @@
 /** What the writers of one output directory share. */
 import type { ChunkDone } from '../stage/frames.ts';
 import type { DiskEnvironment } from './append-file.ts';
+import type { FileRole } from './journal-facts.ts';
 import type { Space } from './space.ts';
 import type { Turns } from './turns.ts';
 
@@ -40,7 +41,7 @@ export interface StoreJournal {
    * A file of a trace chunk was born, or is about to replace one whose packets go; paths are relative to the
    * chunk. Returns its number in the journal.
    */
-  fileOpened(role: 'data' | 'metadata', chunk: number, path: string, indexPath?: string): number;
+  fileOpened(role: FileRole, chunk: number, path: string, indexPath?: string): number;
   /** The same, but `settle` must be called before anything is done that relies on it. */
   fileNoted: StoreJournal['fileOpened'];
   /** Metadata, and data without index: what is whole and stored ends here. */

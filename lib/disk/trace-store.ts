@@ -343,7 +343,9 @@ export class TraceStore {
             indexFormat(minor, snapshot),
             this.context,
             resumes
-              ? { lastPacketSeqNum: this.lastStored(session, components, open.channelName)?.packetSeqNum }
+              ? {
+                  lastPacketSeqNum: this.lastStored(session.path, components, open.channelName)?.packetSeqNum,
+                }
               : undefined,
           );
     if (writer instanceof StreamWriter) writer.comesAgain = session.token !== undefined;
@@ -353,15 +355,18 @@ export class TraceStore {
     session.streams.add(open.stream);
   }
 
-  /** The record of a stream's latest packet in its session; `components`: of its directory in a chunk. */
+  /**
+   * The record of a stream's latest packet in the session whose directory is `path`; `components`: of the stream's
+   * directory in a chunk.
+   */
   lastStored(
-    { path, open }: Pick<StoredSession, 'path' | 'open'>,
+    path: readonly string[],
     components: readonly string[],
     channelName: string,
   ): IndexRecord | undefined {
     const output = this.#options.outputPath;
-    // Producers before 2.11 name the whole directory.
-    if (open.minor < chunksSince) return lastRecordOf([output, ...components].join('/'), [], channelName);
+    // Producers before 2.11 name the whole directory, and their sessions have none.
+    if (path.length === 0) return lastRecordOf([output, ...components].join('/'), [], channelName);
     return lastRecordOf([output, ...path].join('/'), components, channelName);
   }
 

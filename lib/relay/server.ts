@@ -73,7 +73,6 @@ class RelayServer implements Relay {
     // What only passed when a relay died here is in the spools.
     rmSync([outputPath, ...passingPath].join('/'), { recursive: true, force: true });
     const state = this.#newState(this.#journal, locks, await this.#newForwarder());
-    state.store.book.sweep();
     this.#state = state;
     const viewers = new Viewers(state, () => this.#oneGone(state));
     this.#viewers = viewers;
@@ -100,6 +99,7 @@ class RelayServer implements Relay {
     const udp = state.udp?.address;
     this.#addresses = { control: c.address, data: d.address, live: l.address, ...(udp && { udp }) };
     state.forwarder?.start();
+    state.store.book.sweep();
     const health = new Health(() => this.#vitals(), limits.healthSeconds * 1000);
     this.#health = health;
     this.#timers.push(setInterval(() => health.beat(), beatMs).unref());

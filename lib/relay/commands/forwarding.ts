@@ -1,5 +1,4 @@
 /** The private commands of a relay that forwards here: what is stored, what is lost, and the way on. */
-import { lastRecordOf } from '../../disk/last-record.ts';
 import { checkPath } from '../../disk/names.ts';
 import { MillraceError, relayRet } from '../../errors.ts';
 import type { Index } from '../../stage/frames.ts';
@@ -42,13 +41,8 @@ export const resumeSession: Handler<'resumeSession', CommandContext> = {
 /** The last packet of a stream that is stored. */
 export const lastStored: Handler<'lastStored', CommandContext> = {
   handle({ relay }, { sessionPath = '', streamPath, channelName }) {
-    const directory = [relay.options.outputPath, ...checkPath('session path', sessionPath)].join('/');
-    const components = checkPath('stream path', streamPath, 1);
-    // Producers before 2.11 name the whole directory of a stream.
-    const record =
-      sessionPath === ''
-        ? lastRecordOf([directory, ...components].join('/'), [], channelName)
-        : lastRecordOf(directory, components, channelName);
+    const path = checkPath('session path', sessionPath);
+    const record = relay.store.lastStored(path, checkPath('stream path', streamPath, 1), channelName);
     if (record === undefined) return { ret: relayRet.ok, found: false, ...nothing };
     const { packetSizeBits, timestampBeginCycles, timestampEndCycles, packetSeqNum = 0n } = record;
     const facts = { packetSizeBits, timestampBeginCycles, timestampEndCycles, packetSeqNum };
