@@ -1,5 +1,5 @@
 /** Options that every command of our own has. */
-import type { Option } from './options.ts';
+import { type Option, parseFactor } from './options.ts';
 
 /** The heading of a command's options in its help. */
 export const section = 'Options';
@@ -39,6 +39,23 @@ export function controlOption<S extends { control: string | undefined }>(help: s
     help,
     set: (settings, value) => {
       settings.control = value;
+    },
+  };
+}
+
+/** `--speed=FACTOR`: pauses that were recorded are kept; `help` says of what, `fallback` what is done without it. */
+export function speedOption<S extends { speed: number | undefined }>(
+  help: string,
+  fallback: string,
+): Option<S> {
+  return {
+    name: 'speed',
+    argument: 'FACTOR',
+    section,
+    help,
+    default: fallback,
+    set: (settings, value) => {
+      settings.speed = parseFactor(value);
     },
   };
 }

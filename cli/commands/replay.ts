@@ -6,10 +6,10 @@ import {
   type ReplayReport,
   type Uri,
 } from '../../lib/index.ts';
-import { helpOption, jsonOption, section } from '../common-options.ts';
+import { helpOption, jsonOption, section, speedOption } from '../common-options.ts';
 import type { Command, Context } from '../context.ts';
 import { helpText } from '../help.ts';
-import { applyOption, type Option, parseFactor, parseOptions, parseWhole } from '../options.ts';
+import { applyOption, type Option, parseOptions, parseWhole } from '../options.ts';
 import { bytesText } from '../progress.ts';
 import { usageError } from '../usage.ts';
 import { pipe } from './pipe.ts';
@@ -31,16 +31,10 @@ const optionTable: readonly Option<ReplaySettings>[] = [
       settings.serve = on;
     },
   },
-  {
-    name: 'speed',
-    argument: 'FACTOR',
-    section,
-    help: 'Keep the recorded pauses: 1 as they were, 2 twice as fast.',
-    default: 'no pauses but for what the peer has to say',
-    set: (settings, value) => {
-      settings.speed = parseFactor(value);
-    },
-  },
+  speedOption(
+    'Keep the recorded pauses: 1 as they were, 2 twice as fast.',
+    'no pauses but for what the peer has to say',
+  ),
   {
     name: 'timeout',
     argument: 'SECONDS',

@@ -17,6 +17,11 @@ export function portOption<S extends { port: number }>(): Option<S> {
   };
 }
 
+/** An IPv6 address may stand in brackets. */
+export function unbracketed(host: string): string {
+  return host.replace(/^\[(.*)\]$/, '$1');
+}
+
 /** `--address=ADDRESS`, `-a`, of a command that listens on one; an IPv6 address may stand in brackets. */
 export function addressOption<S extends { address: string }>(help: string, fallback: string): Option<S> {
   return {
@@ -27,7 +32,7 @@ export function addressOption<S extends { address: string }>(help: string, fallb
     help,
     default: fallback,
     set: (settings, value) => {
-      settings.address = value.replace(/^\[(.*)\]$/, '$1');
+      settings.address = unbracketed(value);
     },
   };
 }

@@ -12,6 +12,7 @@ import type { Context } from '../context.ts';
 import { readiness } from '../relay/readiness.ts';
 import { runService, type Service } from '../service.ts';
 import { usageError } from '../usage.ts';
+import { unbracketed } from './common-options.ts';
 import { serverCommands } from './control.ts';
 import { mirrorCommands } from './migration.ts';
 import type { ServeSettings } from './serve-options.ts';
@@ -142,5 +143,5 @@ function listenAddresses(context: Context, settings: ServeSettings): NbdServerOp
   const { addresses, port, sockets } = settings;
   const unix = sockets.map((path) => ({ path: resolve(context.cwd, path) }));
   const hosts = addresses.length === 0 && unix.length === 0 ? ['::'] : addresses;
-  return [...hosts.map((host) => ({ host: host.replace(/^\[(.*)\]$/, '$1'), port })), ...unix];
+  return [...hosts.map((host) => ({ host: unbracketed(host), port })), ...unix];
 }

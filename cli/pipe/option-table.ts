@@ -1,6 +1,6 @@
 /** Every option of `millrace pipe`. */
-import { controlOption, helpOption, jsonOption, section } from '../common-options.ts';
-import { type Option, parseFactor } from '../options.ts';
+import { controlOption, helpOption, jsonOption, section, speedOption } from '../common-options.ts';
+import type { Option } from '../options.ts';
 import { usageError } from '../usage.ts';
 import { parseTimeBound, type TimeBound } from '../view/time-bounds.ts';
 
@@ -64,16 +64,10 @@ export const pipeOptionTable: readonly Option<PipeSettings>[] = [
       settings.gmt = on;
     },
   },
-  {
-    name: 'speed',
-    argument: 'FACTOR',
-    section,
-    help: 'Keep the pauses of a frame log: 1 as they were when it was written, 2 twice as fast.',
-    default: 'no pauses',
-    set: (settings, value) => {
-      settings.speed = parseFactor(value);
-    },
-  },
+  speedOption(
+    'Keep the pauses of a frame log: 1 as they were when it was written, 2 twice as fast.',
+    'no pauses',
+  ),
   {
     name: 'strict',
     section,
