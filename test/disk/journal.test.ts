@@ -10,6 +10,7 @@ import { recover } from '../../lib/disk/recover.ts';
 import { limits } from '../../lib/limits.ts';
 import { openRangeLocks } from '../../lib/os/range-locks.ts';
 import { logKinds } from '../../lib/wire/frame-log.ts';
+import { died } from '../helpers/dead-journal.ts';
 
 const locks = openRangeLocks();
 
@@ -17,18 +18,6 @@ function temporary(t: ExecutionContext): string {
   const path = mkdtempSync(join(tmpdir(), 'millrace-journal-'));
   t.teardown(() => rmSync(path, { recursive: true }));
   return path;
-}
-
-/** Leaves an output directory as a relay does that dies after `act`: the journal's files are put back. */
-function died(outputPath: string, act: (journal: Journal) => void): void {
-  const journal = Journal.open(outputPath, locks);
-  act(journal);
-  journal.settle();
-  const path = join(outputPath, '.millrace', 'journal.mrlog');
-  const bytes = readFileSync(path);
-  journal.close();
-  mkdirSync(join(outputPath, '.millrace'));
-  writeFileSync(path, bytes);
 }
 
 test('journal: is gone, directory and all, after a clean end', (t) => {

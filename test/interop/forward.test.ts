@@ -40,6 +40,15 @@ function files(directory: string): Map<string, Buffer> {
   return new Map(found.map(([path, bytes]) => [path.replace(/\d{8}T\d{6}[+-]\d{4}/g, 'TIME'), bytes]));
 }
 
+/** A session with sub-buffers of 4 KiB, and a program that it traces. */
+async function startSmall(scene: Scene, name: string) {
+  await scene.lttng(`create ${name} --set-url=net://127.0.0.1`);
+  await scene.lttng('enable-channel --userspace --subbuf-size=4096 small');
+  await scene.lttng('enable-event --userspace --channel=small millrace:*');
+  await scene.lttng('start');
+  return await scene.emitter();
+}
+
 for (const kind of ['lttng-relayd', 'millrace'] as const)
   real(
     `a session with a rotation lies in ${kind} behind millrace as in millrace, byte for byte`,
@@ -69,11 +78,7 @@ real(
   'lttng-relayd that goes away and comes back gets every event; what may be there twice is named',
   async (t) => {
     const { scene, next, events } = await open(t, 'lttng-relayd');
-    await scene.lttng('create away --set-url=net://127.0.0.1');
-    await scene.lttng('enable-channel --userspace --subbuf-size=4096 small');
-    await scene.lttng('enable-event --userspace --channel=small millrace:*');
-    await scene.lttng('start');
-    const emitter = await scene.emitter();
+    const emitter = await startSmall(scene, 'away');
     await emitter.emit(400);
     t.is(await next.stop('SIGKILL'), 'SIGKILL');
     await emitter.emit(400);
@@ -101,11 +106,7 @@ real(
   'millrace that is killed and comes back has the same session as the forwarder, byte for byte',
   async (t) => {
     const { scene, next, events } = await open(t, 'millrace');
-    await scene.lttng('create back --set-url=net://127.0.0.1');
-    await scene.lttng('enable-channel --userspace --subbuf-size=4096 small');
-    await scene.lttng('enable-event --userspace --channel=small millrace:*');
-    await scene.lttng('start');
-    const emitter = await scene.emitter();
+    const emitter = await startSmall(scene, 'back');
     for (let kills = 0; kills < 3; kills += 1) {
       await emitter.emit(300);
       t.is(await next.stop('SIGKILL'), 'SIGKILL');
