@@ -1,7 +1,7 @@
 /** Real NBD programs: run to their end, or as servers for a test. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { missingPrograms, peersRequired } from './peers.ts';
@@ -52,7 +52,15 @@ export async function must(
   return stdout;
 }
 
-/** Starts a server that makes the Unix socket `socket` when it is ready; it is killed when the test ends. */
+/** Whether somebody listens there: it has been made before that, and some servers would count a client that only looks. */
+function isListening(socket: string): boolean {
+  const acceptsConnections = '00010000';
+  return readFileSync('/proc/net/unix', 'utf8')
+    .split('\n')
+    .some((line) => line.endsWith(` ${socket}`) && line.split(' ')[3] === acceptsConnections);
+}
+
+/** Starts a server on the Unix socket `socket`, and waits until it listens; it is killed when the test ends. */
 export async function server(
   t: ExecutionContext,
   socket: string,
@@ -72,7 +80,7 @@ export async function server(
     child.kill('SIGKILL');
     await ended;
   });
-  while (!existsSync(socket)) {
+  while (!isListening(socket)) {
     if (isOver) throw new Error(`${program} ended: ${words}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
