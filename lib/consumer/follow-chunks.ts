@@ -29,6 +29,11 @@ export class FollowChunks {
     this.#root = root;
   }
 
+  /** Whether the one that is followed has been away for longer than a rename takes. */
+  get isGone(): boolean {
+    return this.missing > 1;
+  }
+
   get hasNext(): boolean {
     return this.#next.length > 0;
   }

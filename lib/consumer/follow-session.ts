@@ -82,8 +82,10 @@ export class FollowSession {
 
   /** Everything that can be read now. */
   async *round(): AsyncGenerator<FrameBatch, void> {
-    if (this.#layout === undefined) await this.#enter();
-    if (!this.#opened && !(await this.#open())) return;
+    if (!this.#opened) {
+      await this.#enterFirst();
+      if (!(await this.#open())) return;
+    }
     // What packets need had been committed before them: so the packets are looked at first.
     const metadata = [];
     for (const trace of this.#traces.values()) {
@@ -116,6 +118,17 @@ export class FollowSession {
       return true;
     }
     return false;
+  }
+
+  /**
+   * Goes into the first chunk that is there. One that was moved in that moment, before anything of it was opened, is not
+   * known wherever it is now: what is there is a first chunk again.
+   */
+  async #enterFirst(): Promise<void> {
+    if (this.#layout !== undefined && !(this.#chunks.isGone && this.#chunks.hasNext)) return;
+    for (const trace of this.#traces.values()) await trace.close();
+    this.#traces = new Map();
+    await this.#enter();
   }
 
   /** Goes into the next chunk that is there; its frames come with the session's, if that is not open yet. */
@@ -159,7 +172,7 @@ export class FollowSession {
   /** Whether what has become of the chunk is known, or will not be. */
   get #isSettled(): boolean {
     return (
-      this.#layout?.closeTimeS !== undefined || this.#chunks.missing > 1 || this.#finishedLooks > 5 * patience
+      this.#layout?.closeTimeS !== undefined || this.#chunks.isGone || this.#finishedLooks > 5 * patience
     );
   }
 
@@ -187,7 +200,7 @@ export class FollowSession {
     }
     if (chunk !== undefined) {
       const action =
-        before.closeTimeS !== undefined ? 'moveToCompleted' : this.#chunks.missing > 1 ? 'delete' : 'none';
+        before.closeTimeS !== undefined ? 'moveToCompleted' : this.#chunks.isGone ? 'delete' : 'none';
       frames.chunkDone(chunk, action, before.closeTimeS);
     }
     if (sync !== undefined) frames.add(sync);
