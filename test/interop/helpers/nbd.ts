@@ -1,7 +1,7 @@
 /** Real NBD programs: run to their end, or as servers for a test. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { missingPrograms, peersRequired } from './peers.ts';
@@ -52,7 +52,7 @@ export async function must(
   return stdout;
 }
 
-/** Whether somebody listens there: it has been made before that, and some servers would count a client that only looks. */
+/** Whether somebody listens on that Unix socket: it is there before that, and some servers would count a client that only looks. */
 function isListening(socket: string): boolean {
   const acceptsConnections = '00010000';
   return readFileSync('/proc/net/unix', 'utf8')
@@ -60,10 +60,16 @@ function isListening(socket: string): boolean {
     .some((line) => line.endsWith(` ${socket}`) && line.split(' ')[3] === acceptsConnections);
 }
 
-/** Starts a server on the Unix socket `socket`, and waits until it listens; it is killed when the test ends. */
+/** Whether the server that makes `sign` is ready: a Unix socket is listened on; any other file, a pid file say, is there. */
+function isReady(sign: string): boolean {
+  const found = statSync(sign, { throwIfNoEntry: false });
+  return found !== undefined && (!found.isSocket() || isListening(sign));
+}
+
+/** Starts a server and waits until it is ready: until its Unix socket `sign` listens, or its pid file `sign` is there. It is killed when the test ends. */
 export async function server(
   t: ExecutionContext,
-  socket: string,
+  sign: string,
   program: string,
   ...args: readonly string[]
 ): Promise<void> {
@@ -80,7 +86,7 @@ export async function server(
     child.kill('SIGKILL');
     await ended;
   });
-  while (!isListening(socket)) {
+  while (!isReady(sign)) {
     if (isOver) throw new Error(`${program} ended: ${words}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
