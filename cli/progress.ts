@@ -26,10 +26,12 @@ export function showProgress(
     const seconds = (performance.now() - startMs) / 1000;
     stderr.write(`${clearLine}${progressText(now(), seconds)}`);
   };
-  const timer = setInterval(draw, everyMs);
+  let timer: NodeJS.Timeout | undefined = setInterval(draw, everyMs);
   return {
     end() {
+      if (timer === undefined) return;
       clearInterval(timer);
+      timer = undefined;
       stderr.write(clearLine);
     },
   };

@@ -1,17 +1,23 @@
-/** What a long-running command has around its work: signals, a log, a control socket, and what is to be released at the end. */
+/** What a long-running command has around its work: signals, a log, a control socket, a progress line, and what is to be released at the end. */
 import { resolve } from 'node:path';
-import { type ControlServer, type Level, type Log, openLog, serveControl } from '../lib/index.ts';
+import {
+  type ControlServer,
+  type Level,
+  type Log,
+  type LogFormat,
+  levels,
+  openLog,
+  serveControl,
+} from '../lib/index.ts';
 import type { Context } from './context.ts';
 import { controlTable, logLevelCommand, type Served, stopCommand } from './control-table.ts';
-import { type StopSignals, watchSignals } from './relay/stop-signals.ts';
-
-/** The level of the log for each time that --verbose was given. */
-const levels: readonly Level[] = ['warn', 'info', 'debug', 'trace'];
+import { type Progress, showProgress } from './progress.ts';
+import { type StopSignals, watchSignals } from './stop-signals.ts';
 
 /** See the file's head. */
 export interface Service {
+  /** Watched from when they are first asked for: until then a signal ends the program, as in an opening that may take long. */
   readonly signals: StopSignals;
-  readonly log: Log;
   /** Has `release` called at the end, the last one first. */
   readonly owns: (release: () => unknown) => void;
   /**
@@ -22,39 +28,65 @@ export interface Service {
     path: string | undefined,
     commands: Readonly<Record<string, Served>>,
   ) => Promise<ControlServer | undefined>;
+  /** Shows how far it is, on a terminal, until the end or until `end` is called before. */
+  readonly progress: (now: () => Progress) => { end(): void };
 }
 
-/** Runs `work` and resolves to its exit status; whatever ends it, what it owns is released. */
-export async function runService(
+/** The level of a log that begins at `base` and says more for each time that --verbose was given. */
+export function logLevel(base: Level, verbosity: number): Level {
+  return levels[Math.max(0, levels.indexOf(base) - verbosity)] ?? base;
+}
+
+/** Runs `work` and resolves to what it does; whatever ends it, what it owns is released. */
+export async function runService<Result>(
   context: Context,
-  { verbosity, logFormat = 'text' }: { verbosity: number; logFormat?: 'text' | 'json' },
-  work: (service: Service) => Promise<number>,
-): Promise<number> {
+  { level = 'warn', logFormat = 'text' }: { level?: Level; logFormat?: LogFormat },
+  work: (service: Service) => Promise<Result>,
+): Promise<Result> {
   const releases: Array<() => unknown> = [];
-  const signals = watchSignals(context);
-  releases.push(() => signals.forget());
-  const level = levels[Math.min(verbosity, levels.length - 1)] as Level;
+  const owns = (release: () => unknown): void => void releases.push(release);
+  let watched: StopSignals | undefined;
+  const signals = (): StopSignals => {
+    if (watched !== undefined) return watched;
+    const made = watchSignals(context);
+    owns(() => made.forget());
+    watched = made;
+    return made;
+  };
   const log = openLog({ stream: context.stderr, format: logFormat, level });
-  releases.push(() => log.close());
+  owns(() => log.close());
   try {
     return await work({
-      signals,
-      log,
-      owns: (release) => void releases.push(release),
+      get signals() {
+        return signals();
+      },
+      owns,
       async control(path, commands) {
         if (path === undefined) return undefined;
-        const own = { stop: stopCommand(() => signals.stop()), 'log-level': logLevelCommand(log) };
-        const server = await serveControl(resolve(context.cwd, path), controlTable({ ...commands, ...own }));
+        const server = await serveControl(resolve(context.cwd, path), ownCommands(commands, signals(), log));
         let closed: Promise<void> | undefined;
         const close = (): Promise<void> => {
           closed ??= server.close();
           return closed;
         };
-        releases.push(close);
+        owns(close);
         return { close };
+      },
+      progress(now) {
+        const line = showProgress(context, now);
+        owns(() => line.end());
+        return line;
       },
     });
   } finally {
     for (const release of releases.reverse()) await release();
   }
+}
+
+function ownCommands(commands: Readonly<Record<string, Served>>, signals: StopSignals, log: Log) {
+  return controlTable({
+    ...commands,
+    stop: stopCommand(() => signals.stop()),
+    'log-level': logLevelCommand(log),
+  });
 }

@@ -1,10 +1,10 @@
-import { type ControlServer, limits, loadCapture, parseUri, serveControl, why } from '../../lib/index.ts';
+import { limits, loadCapture, parseUri, why } from '../../lib/index.ts';
 import { controlOption, helpOption, jsonOption, section } from '../common-options.ts';
 import type { Command, Context } from '../context.ts';
 import { helpText } from '../help.ts';
 import { applyOption, type Option, parseBytes, parseOptions, parseWhole } from '../options.ts';
-import { bytesText, showProgress } from '../progress.ts';
-import { watchSignals } from '../relay/stop-signals.ts';
+import { bytesText } from '../progress.ts';
+import { runService, type Service } from '../service.ts';
 import { usageError } from '../usage.ts';
 
 interface CaptureSettings {
@@ -109,7 +109,9 @@ async function run(context: Context): Promise<number> {
     bytes: recorder.bytes,
     logBytes: log.sizeBytes,
   });
-  const failure = await recordUntilStopped(context, settings.control, { recorder, closed, status });
+  const failure = await runService(context, {}, (service) =>
+    recordUntilStopped(service, settings.control, { recorder, closed, status }),
+  );
   log.end();
   const error = failure ?? (await closed);
   if (settings.json) context.stdout.write(`${JSON.stringify(status())}\n`);
@@ -129,35 +131,20 @@ interface Recording {
 
 /** Records until a signal, a command or the failure of the log; resolves with that failure. */
 async function recordUntilStopped(
-  context: Context,
+  { control, owns, progress, signals }: Service,
   controlPath: string | undefined,
   { recorder, closed, status }: Recording,
 ): Promise<Error | undefined> {
-  const signals = watchSignals(context);
-  let control: ControlServer | undefined;
-  const progress = showProgress(context, () => {
+  owns(() => recorder.close());
+  progress(() => {
     const { connections, open, bytes } = status();
     return { bytes, text: `${connections} connections, ${open} open` };
   });
-  try {
-    if (controlPath !== undefined)
-      control = await serveControl(controlPath, {
-        status,
-        stop: () => {
-          signals.stop();
-          return { stopping: true };
-        },
-      });
-    const failure = await Promise.race([signals.first.then(() => undefined), closed]);
-    const finished = recorder.finish(limits.closeSeconds * 1000);
-    await Promise.race([finished, signals.second]);
-    return failure;
-  } finally {
-    await recorder.close();
-    progress.end();
-    signals.forget();
-    await control?.close();
-  }
+  await control(controlPath, { status: { help: 'what was recorded so far', answer: status } });
+  const failure = await Promise.race([signals.first.then(() => undefined), closed]);
+  const finished = recorder.finish(limits.closeSeconds * 1000);
+  await Promise.race([finished, signals.second]);
+  return failure;
 }
 
 function placeText(place: { role: string; path?: string; host?: string; port?: number }): string {

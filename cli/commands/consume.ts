@@ -1,11 +1,11 @@
-import { type ConsumeReport, loadConsume, type RunningConsumer, serveControl } from '../../lib/index.ts';
+import { type ConsumeReport, loadConsume, type RunningConsumer } from '../../lib/index.ts';
 import { type ConsumeSettings, consumeDefaults, consumeOptionTable } from '../consume/option-table.ts';
 import { asJson, asText } from '../consume/report.ts';
 import type { Command, Context } from '../context.ts';
+import type { Served } from '../control-table.ts';
 import { helpText } from '../help.ts';
 import { applyOption, parseOptions } from '../options.ts';
-import { showProgress } from '../progress.ts';
-import { watchSignals } from '../relay/stop-signals.ts';
+import { runService, type Service } from '../service.ts';
 import { usageError } from '../usage.ts';
 
 /** Streams a trace into a relay. */
@@ -33,8 +33,9 @@ async function run(context: Context): Promise<number> {
   }
   const [source, ...more] = operands;
   if (source === undefined || more.length > 0) throw usageError('one SOURCE is needed');
-  const running = await open(context, settings, source);
-  const report = await watched(context, running, settings.control);
+  const report = await runService(context, {}, async (service) =>
+    watched(service, await open(context, settings, source), settings.control),
+  );
   if (settings.json) context.stdout.write(`${asJson(report)}\n`);
   else context.stderr.write(asText(report));
   return report.outcome.kind === 'end' && report.missing.length === 0 ? 0 : 1;
@@ -74,24 +75,17 @@ function targetOf({ to, controlUri, dataUri }: ConsumeSettings): string {
 
 /** Steers a consumer by signals and the control socket, and shows how far it is. */
 async function watched(
-  context: Context,
+  { control, progress, signals }: Service,
   running: RunningConsumer,
   controlPath: string | undefined,
 ): Promise<ConsumeReport> {
-  const signals = watchSignals(context);
   void signals.first.then(() => running.stop());
   void signals.second.then(() => running.abort());
-  const control =
-    controlPath === undefined
-      ? undefined
-      : await serveControl(
-          controlPath,
-          commandsOf(running, () => signals.stop()),
-        ).catch((error: unknown) => {
-          running.abort();
-          throw error;
-        });
-  const progress = showProgress(context, () => {
+  await control(controlPath, commandsOf(running)).catch((error: unknown) => {
+    running.abort();
+    throw error;
+  });
+  progress(() => {
     const { packets, bytes, metadataBytes, lost } = running.passed;
     const losses = lost > 0 ? `, ${lost} lost` : '';
     const { totalBytes, status } = running;
@@ -102,38 +96,28 @@ async function watched(
       text: `${packets} packets${losses}${state}`,
     };
   });
-  try {
-    return await running.done;
-  } finally {
-    progress.end();
-    signals.forget();
-    await control?.close();
-  }
+  return await running.done;
 }
 
 /** What `millrace ctl PATH` may ask. */
-function commandsOf(running: RunningConsumer, stop: () => void) {
-  const state = () => ({ ...running.status, passed: running.passed, totalBytes: running.totalBytes });
+function commandsOf(running: RunningConsumer): Readonly<Record<string, Served>> {
   const changed = (change: Promise<void>) => change.then(() => running.status);
   return {
-    status: state,
-    'set-uri': (uris: string[]) => {
-      if (uris.length === 0 || uris.length > 2) throw usageError('set-uri URI, or set-uri CONTROL DATA');
-      return changed(running.setUri(uris.join(' ')));
+    status: {
+      help: 'how far it is, and what each target has',
+      answer: () => ({ ...running.status, passed: running.passed, totalBytes: running.totalBytes }),
     },
-    enable: () => changed(running.enable()),
-    disable: () => changed(running.disable()),
-    stop: () => {
-      setImmediate(stop);
-      return { stopping: true };
+    'set-uri': {
+      help: 'URI, or CONTROL DATA: stream there from the next packet on',
+      answer: (uris) => {
+        if (uris.length === 0 || uris.length > 2) throw usageError('set-uri URI, or set-uri CONTROL DATA');
+        return changed(running.setUri(uris.join(' ')));
+      },
     },
-    help: () => ({
-      status: 'how far it is, and what each target has',
-      'set-uri': 'URI, or CONTROL DATA: stream there from the next packet on',
-      enable: 'stream again',
-      disable: 'end everything at the target and hold back the source',
-      stop: 'end in good order, as SIGTERM does',
-      help: 'this list',
-    }),
+    enable: { help: 'stream again', answer: () => changed(running.enable()) },
+    disable: {
+      help: 'end everything at the target and hold back the source',
+      answer: () => changed(running.disable()),
+    },
   };
 }

@@ -4,24 +4,23 @@ import {
   diskPair,
   loadPipe,
   type Moment,
-  openLog,
   type PipeReport,
   pairs,
   parseUri,
   type RunningPipe,
-  serveControl,
   sinkKinds,
   sourceKinds,
   splitEndpoints,
   type Uri,
 } from '../../lib/index.ts';
 import type { Command, Context } from '../context.ts';
+import type { Served } from '../control-table.ts';
 import { helpText } from '../help.ts';
 import { copyDisks, isDiskCopy } from '../nbd/copy.ts';
 import { applyOption, parseOptions } from '../options.ts';
 import { type PipeSettings, pipeOptionTable } from '../pipe/option-table.ts';
-import { bytesText, showProgress } from '../progress.ts';
-import { watchSignals } from '../relay/stop-signals.ts';
+import { bytesText } from '../progress.ts';
+import { runService, type Service } from '../service.ts';
 import { usageError } from '../usage.ts';
 import { rangeOf } from '../view/time-bounds.ts';
 
@@ -80,26 +79,26 @@ async function run(context: Context): Promise<number> {
   const image = to.kind === 'path' ? fileOf(context, from) : undefined;
   if ((image !== undefined && !(await holdsFrameLog(image))) || isDiskCopy(from, to))
     return await copyDisks(context, from, to, settings.json);
-  // What cannot be read, connections that are made again, directories that are taken.
-  const log = openLog({ stream: context.stderr, format: 'text', level: 'warn' });
-  try {
-    return await carry(context, source, sink, settings);
-  } finally {
-    log.close();
-  }
+  const report = await runService(context, {}, async (service) =>
+    watched(service, await open(context, source, sink, settings), settings.control),
+  );
+  const out = sink === '-' ? context.stderr : context.stdout;
+  if (settings.json) out.write(`${asJson(report)}\n`);
+  else context.stderr.write(asText(report));
+  return report.outcome.kind === 'end' && report.missing.length === 0 ? 0 : 1;
 }
 
-async function carry(
+async function open(
   context: Context,
   source: string,
   sink: string,
   settings: PipeSettings,
-): Promise<number> {
+): Promise<RunningPipe> {
   const { openPipe } = await loadPipe();
   const { sessions, streams, strict, follow, begin, end, gmt, speed } = settings;
   const span = rangeOf(begin, end, gmt, undefined);
   const [beginNs, endNs] = [nanosecondsOf(span.begin), nanosecondsOf(span.end)];
-  const running = await openPipe({
+  return openPipe({
     source,
     sink,
     sessions,
@@ -116,11 +115,6 @@ async function carry(
     ...(beginNs !== undefined && { beginNs }),
     ...(endNs !== undefined && { endNs }),
   });
-  const report = await watched(context, running, settings.control);
-  const out = sink === '-' ? context.stderr : context.stdout;
-  if (settings.json) out.write(`${asJson(report)}\n`);
-  else context.stderr.write(asText(report));
-  return report.outcome.kind === 'end' && report.missing.length === 0 ? 0 : 1;
 }
 
 /** The file or block device that an address names; undefined: none. */
@@ -133,38 +127,23 @@ function fileOf({ cwd }: Context, uri: Uri): string | undefined {
 
 /** Steers a pipe by signals and the control socket, and shows how far it is. */
 async function watched(
-  context: Context,
+  { control, progress, signals }: Service,
   running: RunningPipe,
   controlPath: string | undefined,
 ): Promise<PipeReport> {
-  const signals = watchSignals(context);
   void signals.first.then(() => running.stop());
   void signals.second.then(() => running.abort());
-  const control =
-    controlPath === undefined
-      ? undefined
-      : await serveControl(controlPath, {
-          status: () => running.passed,
-          stop: () => {
-            signals.stop();
-            return { stopping: true };
-          },
-        }).catch((error: unknown) => {
-          running.abort();
-          throw error;
-        });
-  const progress = showProgress(context, () => {
+  const status: Served = { help: 'how far it is', answer: () => running.passed };
+  await control(controlPath, { status }).catch((error: unknown) => {
+    running.abort();
+    throw error;
+  });
+  progress(() => {
     const { sessions, packets, bytes, lost } = running.passed;
     const losses = lost > 0 ? `, ${lost} lost` : '';
     return { bytes, text: `${sessions} sessions, ${packets} packets${losses}` };
   });
-  try {
-    return await running.done;
-  } finally {
-    progress.end();
-    signals.forget();
-    await control?.close();
-  }
+  return await running.done;
 }
 
 function asJson({ outcome, ...report }: PipeReport): string {

@@ -8,7 +8,7 @@ import { helpText } from '../help.ts';
 import { applyOption, type Option, parseBytes, parseOptions, parseWhole } from '../options.ts';
 import { showProgress } from '../progress.ts';
 import { readiness } from '../relay/readiness.ts';
-import { runService } from '../service.ts';
+import { logLevel, runService } from '../service.ts';
 import { usageError } from '../usage.ts';
 import { accessOptions, addressOption, portOption, verboseOption } from './common-options.ts';
 import { aclCommand } from './control.ts';
@@ -148,7 +148,8 @@ async function listenFor(context: Context, settings: ListenSettings, path: strin
   const print = (event: string, facts: object): void => {
     if (settings.json) context.stdout.write(`${JSON.stringify({ event, atMs: Date.now(), ...facts })}\n`);
   };
-  return await runService(context, settings, async ({ control, owns, signals }) => {
+  const level = logLevel('warn', settings.verbosity);
+  return await runService(context, { level }, async ({ control, owns, signals }) => {
     const { AccessList, Image, MigrationListener, NbdServer } = await loadNbd();
     const stop = new AbortController();
     const stopped = signals.first.then(() => stop.abort(new Error('ended by a signal')));

@@ -6,7 +6,7 @@ import type { Command, Context } from '../context.ts';
 import { helpText } from '../help.ts';
 import { applyOption, type Option, parseBytes, parseOptions, parseWhole } from '../options.ts';
 import { readiness } from '../relay/readiness.ts';
-import { runService } from '../service.ts';
+import { logLevel, runService } from '../service.ts';
 import { usageError } from '../usage.ts';
 import { addressOption, portOption, verboseOption } from './common-options.ts';
 
@@ -116,7 +116,8 @@ async function run(context: Context): Promise<number> {
   if (text === undefined || more.length > 0) throw usageError('one URI is needed');
   const uri = parseUri(text);
   if (uri.kind !== 'nbd') throw usageError(`${text} is no address of a disk`);
-  return await runService(context, settings, async ({ control, owns, signals }) => {
+  const level = logLevel('warn', settings.verbosity);
+  return await runService(context, { level }, async ({ control, owns, signals }) => {
     const { clientOptionsOf, NbdProxy } = await loadNbd();
     const { address, port, unix, bind, cacheBytes, silenceS, retryMs } = settings;
     const running = await NbdProxy.start({

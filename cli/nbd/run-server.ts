@@ -10,7 +10,7 @@ import {
 } from '../../lib/index.ts';
 import type { Context } from '../context.ts';
 import { readiness } from '../relay/readiness.ts';
-import { runService, type Service } from '../service.ts';
+import { logLevel, runService, type Service } from '../service.ts';
 import { usageError } from '../usage.ts';
 import { unbracketed } from './common-options.ts';
 import { serverCommands } from './control.ts';
@@ -31,7 +31,8 @@ export async function runServer(
   settings: ServeSettings,
   images: readonly { name: string; path: string }[],
 ): Promise<number> {
-  return await runService(context, settings, async (service) => {
+  const level = logLevel('warn', settings.verbosity);
+  return await runService(context, { level }, async (service) => {
     const { signals } = service;
     const { NbdServer, mirrorOf, mirrorOfExport } = await loadNbd();
     const exports = await openExports(context, settings, images, service);

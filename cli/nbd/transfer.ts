@@ -1,7 +1,7 @@
 /** Doing something long with a disk: signals call it off, a terminal shows how far it is, the end is told. */
 import type { Context } from '../context.ts';
-import { bytesText, showProgress } from '../progress.ts';
-import { watchSignals } from '../relay/stop-signals.ts';
+import { bytesText } from '../progress.ts';
+import { runService } from '../service.ts';
 
 /** How far it is, bytes. */
 export interface Transferred {
@@ -17,24 +17,20 @@ export async function transfer(
   { json, name }: { json: boolean; name: string },
   work: (report: (now: Transferred) => void, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
-  const signals = watchSignals(context);
-  const stop = new AbortController();
-  void signals.first.then(() => stop.abort(new Error('called off by a signal')));
   const startMs = performance.now();
   let now: Transferred = { doneBytes: 0, totalBytes: 0, dataBytes: 0 };
-  const progress = showProgress(context, () => ({
-    bytes: now.doneBytes,
-    totalBytes: now.totalBytes,
-    text: `${bytesText(now.dataBytes)} of data`,
-  }));
-  try {
+  await runService(context, {}, async ({ progress, signals }) => {
+    const stop = new AbortController();
+    void signals.first.then(() => stop.abort(new Error('called off by a signal')));
+    progress(() => ({
+      bytes: now.doneBytes,
+      totalBytes: now.totalBytes,
+      text: `${bytesText(now.dataBytes)} of data`,
+    }));
     await work((next) => {
       now = next;
     }, stop.signal);
-  } finally {
-    progress.end();
-    signals.forget();
-  }
+  });
   const seconds = (performance.now() - startMs) / 1000;
   if (json) context.stderr.write(`${JSON.stringify({ ...now, seconds })}\n`);
   else if (context.stderrIsTerminal)

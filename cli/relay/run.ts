@@ -1,33 +1,17 @@
-/**
- * A relay in this process, from its settings to its end. What is acquired on the way is released in the reverse
- * order, whatever ended it.
- */
-
-import {
-  type CompleteChunk,
-  type Level,
-  type Log,
-  limits,
-  openLog,
-  type Relay,
-  tell,
-  why,
-} from '../../lib/index.ts';
+/** A relay in this process, from its settings to its end. */
+import { type CompleteChunk, limits, type Relay, tell, why } from '../../lib/index.ts';
 import type { Context } from '../context.ts';
 import { translateAtOnce } from '../engine.ts';
+import { logLevel, runService, type Service } from '../service.ts';
 import { usageError } from '../usage.ts';
 import { ChunkCommands } from './chunk-commands.ts';
 import type { Configured } from './configure.ts';
-import { controlCommands, openControl } from './control.ts';
+import { openControl } from './control.ts';
 import { openHealth } from './health.ts';
 import { readiness } from './readiness.ts';
 import { writePidFile, writePortFiles } from './run-files.ts';
 import { runFolder } from './run-folder.ts';
 import { type RelaySettings, relayOptionsOf } from './settings.ts';
-import { type StopSignals, watchSignals } from './stop-signals.ts';
-
-/** Undoes what the run has acquired. */
-type Release = () => void | Promise<void>;
 
 /**
  * Runs until a signal ends it. `isDaemon`: started by `launchDaemon`; `ready` is called once, when the relay
@@ -40,35 +24,20 @@ export async function runRelay(
   isDaemon: boolean,
   ready: () => void,
 ): Promise<number> {
-  const releases: Release[] = [];
-  try {
-    const signals = watchSignals(context);
-    releases.push(() => signals.forget());
-    const { stderr: stream } = context;
-    const log = openLog({ stream, format: settings.logFormat, level: levelOf(settings.verbosity) });
-    releases.push(() => log.close());
+  const { logFormat, verbosity } = settings;
+  return await runService(context, { level: logLevel('info', verbosity), logFormat }, async (service) => {
     for (const sentence of warnings) tell('warn', 'cli:settings', sentence);
     changeDirectory(context, settings, isDaemon);
     const chunks = chunkCommandsOf(context, settings);
-    if (chunks !== undefined) releases.push(() => chunks.stop());
+    if (chunks !== undefined) service.owns(() => chunks.stop());
     const onChunkComplete = (chunk: CompleteChunk) => chunks?.run(chunk);
     const relay = await context.createRelay({ ...(await relayOptionsOf(settings)), onChunkComplete });
-    const now = signals.second.then((number) => {
+    const now = service.signals.second.then((number) => {
       relay.destroy();
       return 128 + number;
     });
-    return await Promise.race([
-      now,
-      serve({ context, settings, isDaemon, relay, chunks, signals, log, releases, ready }),
-    ]);
-  } finally {
-    for (const release of releases.reverse()) await release();
-  }
-}
-
-function levelOf(verbosity: number): Level {
-  if (verbosity === 0) return 'info';
-  return verbosity === 1 ? 'debug' : 'trace';
+    return await Promise.race([now, serve({ context, settings, isDaemon, relay, chunks, service, ready })]);
+  });
 }
 
 function chunkCommandsOf(
@@ -95,14 +64,13 @@ interface Serving {
   isDaemon: boolean;
   relay: Relay;
   chunks: ChunkCommands | undefined;
-  signals: StopSignals;
-  log: Log;
-  releases: Release[];
+  service: Service;
   ready: () => void;
 }
 
 async function serve(serving: Serving): Promise<number> {
-  const { context, settings, isDaemon, relay, chunks, signals, log, releases, ready } = serving;
+  const { context, settings, isDaemon, relay, chunks, service, ready } = serving;
+  const { owns, signals } = service;
   const manager = readiness(context);
   await relay.start();
   translateAtOnce();
@@ -110,12 +78,10 @@ async function serve(serving: Serving): Promise<number> {
   try {
     const folder = runFolder(context, settings.group);
     const health = await openHealth(context, folder, settings.healthSocketPath, relay);
-    if (health !== undefined) releases.push(() => health.close());
-    if (settings.pidFilePath !== undefined) releases.push(writePidFile(settings.pidFilePath, context.pid));
-    if (settings.dynamicPorts) releases.push(writePortFiles(folder, relay.addresses));
-    const commands = controlCommands(relay, log, () => signals.stop());
-    const control = await openControl(context, folder, settings.controlSocketPath, commands);
-    if (control !== undefined) releases.push(() => control.close());
+    if (health !== undefined) owns(() => health.close());
+    if (settings.pidFilePath !== undefined) owns(writePidFile(settings.pidFilePath, context.pid));
+    if (settings.dynamicPorts) owns(writePortFiles(folder, relay.addresses));
+    await openControl(context, folder, settings.controlSocketPath, relay, service);
     ready();
     manager.ready();
     // A daemon's parent is the command that launched it, which signals its own parent instead.

@@ -1,4 +1,4 @@
-import type { Context } from '../context.ts';
+import type { Context } from './context.ts';
 
 /** What was asked for: the first signal ends orderly, the second at once. */
 export interface StopSignals {
