@@ -1,7 +1,7 @@
 // Prepares a fresh clone: installs what the lock file names, then compiles. Plain JavaScript, because it runs
 // before there is a compiler.
 import { spawnSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -16,3 +16,9 @@ const stale =
   !existsSync(installed) || statSync(installed).mtimeMs < statSync(`${root}package-lock.json`).mtimeMs;
 if (stale) run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
 run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-p', `${root}tsconfig.json`]);
+
+// What was compiled from a file that is no longer there would go on being tested and published.
+for (const name of readdirSync(`${root}dist`, { recursive: true })) {
+  const source = name.replace(/(\.d\.ts|\.js|\.js\.map)$/, '.ts');
+  if (source !== name && !existsSync(`${root}${source}`)) rmSync(`${root}dist/${name}`);
+}
