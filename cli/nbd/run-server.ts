@@ -32,7 +32,7 @@ export async function runServer(
   images: readonly { name: string; path: string }[],
 ): Promise<number> {
   const level = logLevel('warn', settings.verbosity);
-  return await runService(context, { level }, async (service) => {
+  return await runService(context, { level, logFormat: settings.logFormat }, async (service) => {
     const { signals } = service;
     const { NbdServer, mirrorOf, mirrorOfExport } = await loadNbd();
     const exports = await openExports(context, settings, images, service);
