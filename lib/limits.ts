@@ -202,6 +202,8 @@ export const limits = {
   viewerPieceBytes: 262_144,
   /** Seconds that a viewer may take to take them. */
   viewerStallSeconds: 60,
+  /** Seconds that the places of a millrace viewer that lost its connection are kept for it at the most. */
+  viewerKeptSeconds: 600,
   /** How long the same answer without news is held back, milliseconds. Viewers have no time-outs. */
   idleAnswerMs: 100,
   /** The same of a first answer without news, when the viewer has read everything: busy streams have more by then. */

@@ -38,6 +38,8 @@ export class PacketCursor {
   #record: number;
   /** The file of the packet given out last. */
   #given: StoredFile | undefined;
+  /** In front of that packet. */
+  #before: { record: number; position: number; lostPackets: number } | undefined;
   readonly #onClosed: () => void;
   /** Records `[#gatheredFrom, #gatheredTo)` of the file. */
   #gathered: Buffer | undefined;
@@ -126,6 +128,7 @@ export class PacketCursor {
     const at = (this.#record - this.#gatheredFrom) * recordSizeBytes;
     const record = layout.decode(this.#gathered as Buffer, at, at + recordSizeBytes);
     const { position } = this;
+    const place = { record: this.#record, position, lostPackets: this.lostPackets };
     this.#pass();
     if (record.offsetBytes === lostOffsetBytes) {
       this.lostPackets += 1;
@@ -133,6 +136,7 @@ export class PacketCursor {
     }
     const before = this.#given;
     this.#given = file;
+    this.#before = place;
     if (before !== file) before?.release(this);
     return { record, file, position };
   }
@@ -154,6 +158,18 @@ export class PacketCursor {
       this.#record += step;
       this.position += step;
     }
+  }
+
+  /** The packet given out last is the next one again: whoever got it may not have received it. */
+  goBack(): void {
+    if (this.#before === undefined) return;
+    if (this.#file !== this.#given) this.#gatheredFrom = this.#gatheredTo = 0;
+    const { record, position, lostPackets } = this.#before;
+    // files behind it stay held: it will come there again
+    this.#file = this.#given;
+    this.#record = record;
+    this.position = position;
+    this.lostPackets = lostPackets;
   }
 
   /** The stream has a new file; one that had none begins with it. */

@@ -82,6 +82,11 @@ export class MetadataCursor {
     this.position = Math.max(this.position, position);
   }
 
+  /** Begins again: every file begins with all that came before it. */
+  goBack(): void {
+    this.position = 0;
+  }
+
   close(): void {
     this.#file?.release(this);
     this.#file = undefined;

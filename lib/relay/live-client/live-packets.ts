@@ -76,8 +76,14 @@ export class LivePackets {
         : await channel.ask('getNextRecord', request);
     if ((reply.flags & viewerFlags.newStream) !== 0) this.#owner.streamsToCome();
     this.#missed(live, reply);
+    const isPassed = live.isPassing && reply.status === indexStatus.ok;
+    live.isPassing = isPassed;
     switch (reply.status) {
       case indexStatus.ok:
+        if (isPassed) {
+          if (live.position !== undefined) live.position += 1n;
+          return;
+        }
         if ((reply.flags & viewerFlags.newMetadata) !== 0 || live.trace.text.length === 0) {
           yield* this.#flush();
           yield* this.#owner.metadata(live);

@@ -1,32 +1,19 @@
 /**
  * A live session as its viewer: every consumer daemon's part of it, attached over one connection after another, read
- * round by round (`live-streams.ts` is what is known of its streams).
+ * round by round (`live-parts.ts` has the connections, `live-streams.ts` is what is known of its streams).
  */
-import { MillraceError } from '../../errors.ts';
 import type { FrameBatch } from '../../stage/batch.ts';
 import type { Frame } from '../../stage/frames.ts';
 import { metadataBatches } from '../../stage/metadata-batches.ts';
 import { sessionFacts } from '../../stage/session-facts.ts';
 import { SessionFrames, streamKey } from '../../stage/session-frames.ts';
 import { tell } from '../../telemetry.ts';
-import { attachStatus, newStreamsStatus, seeks } from '../../wire/live/index.ts';
-import { type SessionEntry, sessionEntry } from './list-sessions.ts';
 import { LivePackets, type PacketOwner } from './live-packets.ts';
+import { LiveParts } from './live-parts.ts';
 import { LiveStreams } from './live-streams.ts';
 import type { LiveStream, LiveTrace } from './live-trace.ts';
 import type { LiveSourceOptions } from './options.ts';
 import type { ViewerChannel } from './viewer-channel.ts';
-
-/** One consumer daemon's part. */
-interface Part {
-  sessionId: bigint;
-  /** Its producer has gone, and nothing new will come of it. */
-  isOver: boolean;
-  askAtMs: number;
-}
-
-/** How often it is asked for streams and parts that nobody announced, milliseconds. Source: live-protocol, "Checklists". */
-const newsMs = 1000;
 
 /** See the file's head. Errors of all methods: those of the channel, MR_ERR_LIVE_SESSION, MR_ERR_LIVE_REPLY. */
 export class LiveSession implements PacketOwner {
@@ -35,13 +22,10 @@ export class LiveSession implements PacketOwner {
   readonly #frames: SessionFrames;
   readonly #packets = new LivePackets(this);
   #channel: ViewerChannel | undefined;
-  #relayProcess: bigint | undefined;
-  #parts = new Map<bigint, Part>();
-  #isKnown = false;
-  #liveTimerUs = 0;
   readonly #streams: LiveStreams;
+  readonly #parts: LiveParts;
+  #liveTimerUs = 0;
   #isOpen = false;
-  #listAtMs = 0;
 
   constructor(options: LiveSourceOptions, slabs: PacketOwner['slabs']) {
     this.#options = options;
@@ -53,66 +37,25 @@ export class LiveSession implements PacketOwner {
     };
     this.#frames = new SessionFrames(handle, options.syncIntervalMs ?? 1000);
     this.#streams = new LiveStreams(options, this.#frames);
+    this.#parts = new LiveParts(options, this.#streams);
   }
 
   /** Whether it has ever been attached. */
   get isKnown(): boolean {
-    return this.#isKnown;
+    return this.#parts.isKnown;
   }
 
-  /**
-   * Attaches every part that is listed, on a new connection or an old one. Returns whether there is one. Errors:
-   * MR_ERR_LIVE_SESSION where the relay refuses, MR_ERR_NETWORK_LOST where it does only for now.
-   */
+  /** What is attached, for who leaves before the end. */
+  get attached(): Iterable<bigint> {
+    return this.#parts.attached;
+  }
+
+  /** Attaches it, on a new connection or an old one. Returns whether it is there. Errors: those of `LiveParts`. */
   async attach(channel: ViewerChannel): Promise<boolean> {
-    const again = this.#channel !== channel && this.isKnown;
-    if (this.#channel !== channel) this.#reconnected(channel);
-    const { sessions } = await channel.ask('listSessions', {});
-    this.#listAtMs = performance.now() + newsMs;
-    const { hostname, sessionName } = this.#options;
-    const own = sessions
-      .map(sessionEntry)
-      .filter((entry) => entry.hostname === hostname && entry.sessionName === sessionName);
-    for (const entry of own)
-      if (!this.#parts.has(entry.sessionId)) await this.#attachPart(channel, entry, again);
-    if (again && this.#parts.size > 0) await this.#streams.settleEnded(channel);
-    this.#isKnown ||= this.#parts.size > 0;
-    return this.#parts.size > 0;
-  }
-
-  #reconnected(channel: ViewerChannel): void {
-    const { relayProcess } = channel;
-    this.#streams.reconnected(relayProcess !== undefined && relayProcess === this.#relayProcess);
     this.#channel = channel;
-    this.#relayProcess = relayProcess;
-    this.#parts = new Map();
-  }
-
-  async #attachPart(channel: ViewerChannel, entry: SessionEntry, again: boolean): Promise<void> {
-    const { sessionId } = entry;
-    // What comes later is read from its beginning.
-    const seek = seeks[this.#isKnown ? 'beginning' : (this.#options.seek ?? 'beginning')];
-    const { status, streams } = await channel.ask('attachSession', { sessionId, offset: 0n, seek });
-    const { hostname, sessionName } = this.#options;
-    const refused = (why: string) =>
-      new MillraceError('MR_ERR_LIVE_SESSION', {
-        peer: channel.peer,
-        session: `${hostname}/${sessionName}`,
-        why,
-      });
-    if (status === attachStatus.already && again)
-      throw new MillraceError('MR_ERR_NETWORK_LOST', {
-        peer: channel.peer,
-        why: 'the relay has not noticed yet that the last connection is gone',
-      });
-    if (status === attachStatus.already) throw refused('another viewer is attached, this relay serves one');
-    if (status === attachStatus.notLive) throw refused('it is not a live session');
-    // It has ended since it was listed.
-    if (status === attachStatus.unknown) return;
-    if (status !== attachStatus.ok) throw refused(`the relay refuses to attach it, status ${status}`);
-    this.#parts.set(sessionId, { sessionId, isOver: false, askAtMs: 0 });
-    this.#liveTimerUs ||= entry.liveTimerUs;
-    await this.#streams.show(channel, sessionId, streams);
+    const isThere = await this.#parts.attach(channel);
+    this.#liveTimerUs ||= this.#parts.liveTimerUs;
+    return isThere;
   }
 
   /**
@@ -122,9 +65,7 @@ export class LiveSession implements PacketOwner {
   async *round(): AsyncGenerator<FrameBatch, 'moved' | 'idle' | 'over'> {
     const channel = this.#channel as ViewerChannel;
     let moved = false;
-    if (performance.now() >= this.#listAtMs) await this.attach(channel);
-    for (const part of this.#parts.values())
-      if (!part.isOver && performance.now() >= part.askAtMs) await this.#newStreams(channel, part);
+    await this.#parts.look(channel);
     for (const trace of this.#streams.traces)
       if (trace.needsMetadata && performance.now() >= trace.askAtMs)
         for await (const batch of this.#metadata(trace)) {
@@ -141,7 +82,7 @@ export class LiveSession implements PacketOwner {
     if (sync !== undefined) yield { slab: undefined, frames: [sync] };
     if (moved) return 'moved';
     const isShown = [...this.#streams.data].some((live) => live.isShown);
-    return !isShown && [...this.#parts.values()].every(({ isOver }) => isOver) ? 'over' : 'idle';
+    return !isShown && this.#parts.isOver ? 'over' : 'idle';
   }
 
   *#control(): Generator<FrameBatch> {
@@ -149,17 +90,8 @@ export class LiveSession implements PacketOwner {
     if (frames.length > 0) yield { slab: undefined, frames };
   }
 
-  async #newStreams(channel: ViewerChannel, part: Part): Promise<void> {
-    const { sessionId } = part;
-    const { status, streams } = await channel.ask('getNewStreams', { sessionId });
-    part.askAtMs = performance.now() + newsMs;
-    if (streams.length > 0) await this.#streams.show(channel, sessionId, streams);
-    // Streams that are known may still have packets.
-    if (status === newStreamsStatus.hangUp || status === newStreamsStatus.error) part.isOver = true;
-  }
-
   streamsToCome(): void {
-    for (const part of this.#parts.values()) part.askAtMs = 0;
+    this.#parts.streamsToCome();
   }
 
   metadata({ trace }: LiveStream): AsyncGenerator<FrameBatch, void> {
@@ -224,7 +156,7 @@ export class LiveSession implements PacketOwner {
     const channel = this.#channel;
     if (!isCut && channel !== undefined) {
       for (const trace of this.#streams.traces) yield* this.#metadata(trace);
-      for (const sessionId of this.#parts.keys()) await channel.ask('detachSession', { sessionId });
+      await this.#parts.detach(channel);
     }
     if (!this.#isOpen) return;
     const sync = this.#frames.beacons.due(true);

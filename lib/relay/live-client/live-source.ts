@@ -16,7 +16,7 @@ import { tell } from '../../telemetry.ts';
 import { createStatus } from '../../wire/live/index.ts';
 import { LiveSession } from './live-session.ts';
 import { idleMs } from './live-trace.ts';
-import type { LiveSourceOptions } from './options.ts';
+import { defaultReconnectMs, type LiveSourceOptions } from './options.ts';
 import { ViewerChannel } from './viewer-channel.ts';
 
 /** Pauses before the next attempt to connect, milliseconds: doubled each time. */
@@ -44,14 +44,16 @@ export function liveSource(options: LiveSourceOptions): Readable {
 async function* framesOf(options: LiveSourceOptions, signal: AbortSignal): AsyncGenerator<FrameBatch, void> {
   const pool = options.pool ?? new SlabPool({ slabs: limits.slabsPerSession });
   const session = new LiveSession(options, { pool, quota: pool.quota(), signal });
-  const patience = new Patience(options.reconnectMs ?? 60_000);
+  const patience = new Patience(options.reconnectMs ?? defaultReconnectMs);
+  let hasMet = false;
   for (;;) {
     let channel: ViewerChannel | undefined;
     try {
       channel = await ViewerChannel.open(options);
       await createViewerSession(channel);
+      hasMet = true;
       const wasKnown = session.isKnown;
-      if (!(await attached(session, channel, options, signal))) {
+      if (!(await attached(session, channel, options, signal, patience))) {
         // It ended while nobody listened.
         if (wasKnown) yield* session.finish(true);
         return;
@@ -61,13 +63,13 @@ async function* framesOf(options: LiveSourceOptions, signal: AbortSignal): Async
       yield* session.finish(false);
       return;
     } catch (error) {
-      if (!session.isKnown || !isPassing(error)) throw error;
+      if (!hasMet || !isPassing(error)) throw error;
       const pauseMs = patience.pauseMs();
       if (pauseMs === undefined) throw error;
       tell('warn', 'live:reconnect', `${error.message}; connecting again in ${pauseMs} ms`, error.facts);
       await delay(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());
     } finally {
-      channel?.close();
+      channel?.close(signal.aborted ? session.attached : []);
     }
   }
 }
@@ -88,6 +90,7 @@ async function attached(
   channel: ViewerChannel,
   { missing = 'wait', hostname, sessionName }: LiveSourceOptions,
   signal: AbortSignal,
+  patience: Patience,
 ): Promise<boolean> {
   const wasKnown = session.isKnown;
   for (;;) {
@@ -99,6 +102,7 @@ async function attached(
         session: `${hostname}/${sessionName}`,
         why: 'there is none of this name',
       });
+    patience.restore();
     await delay(listMs, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }

@@ -10,6 +10,18 @@ import type { ViewerChannel } from './viewer-channel.ts';
 
 type Entry = ViewerReplyOf<'attachSession'>['streams'][number];
 
+/**
+ * Where streams are that a relay shows: at their beginning, behind what is there, or, on a connection that follows
+ * another, where the relay left them. `new`: they were not there when the session was attached.
+ */
+export type Places = 'beginning' | 'last' | 'kept' | 'new';
+
+interface Shown {
+  entry: Entry;
+  sessionId: bigint;
+  places: Places;
+}
+
 /** See the file's head. Errors of all methods that ask: those of the channel. */
 export class LiveStreams {
   readonly #names: { hostname: string; sessionName: string };
@@ -17,7 +29,9 @@ export class LiveStreams {
   readonly #traces = new Map<string, LiveTrace>();
   readonly #streams = new Map<string, LiveStream>();
   /** Data streams that came before the session could be opened; undefined: it is open. */
-  #waiting: { entry: Entry; sessionId: bigint }[] | undefined = [];
+  #waiting: Shown[] | undefined = [];
+  /** Streams that were there when they were to be read from now on, by key. */
+  readonly #old = new Set<string>();
 
   /** `names`: the session's; `frames`: what its streams are opened in. */
   constructor(names: { hostname: string; sessionName: string }, frames: SessionFrames) {
@@ -36,6 +50,7 @@ export class LiveStreams {
 
   /** A new connection shows everything anew. `isSame`: it leads to the same process of a millrace relay. */
   reconnected(isSame: boolean): void {
+    if (this.#waiting !== undefined) this.#waiting = [];
     for (const trace of this.#traces.values()) {
       trace.metadataId = undefined;
       trace.needsMetadata = true;
@@ -50,14 +65,21 @@ export class LiveStreams {
   }
 
   /** The relay shows these. */
-  async show(channel: ViewerChannel, sessionId: bigint, entries: readonly Entry[]): Promise<void> {
+  async show(
+    channel: ViewerChannel,
+    sessionId: bigint,
+    entries: readonly Entry[],
+    places: Places,
+  ): Promise<void> {
     // The metadata streams first: a trace is known by then.
     for (const entry of entries) if (entry.metadataFlag === 1) await this.#showMetadata(channel, entry);
     let isNew = false;
     for (const entry of entries) {
       if (entry.metadataFlag === 1) continue;
-      if (this.#waiting !== undefined) this.#waiting.push({ entry, sessionId });
-      else isNew = (await this.#showData(channel, sessionId, entry)) || isNew;
+      const shown = { entry, sessionId, places };
+      if (places === 'last') this.#old.add(this.#keyOf(entry));
+      if (this.#waiting !== undefined) this.#waiting.push(shown);
+      else isNew = (await this.#showData(channel, shown)) || isNew;
     }
     if (isNew) this.#frames.published();
   }
@@ -66,7 +88,7 @@ export class LiveStreams {
   async opened(channel: ViewerChannel): Promise<void> {
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
-    for (const { sessionId, entry } of waiting) await this.#showData(channel, sessionId, entry);
+    for (const shown of waiting) await this.#showData(channel, shown);
     this.#frames.published();
   }
 
@@ -94,32 +116,45 @@ export class LiveStreams {
     if (status === seekStatus.ok) trace.repeatedBytes = 0;
   }
 
+  #keyOf(entry: Entry): string {
+    return streamKey(this.#pathOf(entry.pathName), entry.channelName);
+  }
+
   /** Returns whether it is a new stream. */
-  async #showData(channel: ViewerChannel, sessionId: bigint, entry: Entry): Promise<boolean> {
+  async #showData(channel: ViewerChannel, { entry, sessionId, places }: Shown): Promise<boolean> {
     const trace = this.#traceOf(entry);
-    const known = this.#streams.get(streamKey(trace.path, entry.channelName));
-    if (known !== undefined) {
-      Object.assign(known, { id: entry.streamId, sessionId, isShown: true });
-      if (known.position === undefined) return false;
-      const { status } = await seek(channel, entry.streamId, known.position);
-      if (status === seekStatus.ok) known.isRepeating = false;
-      return false;
-    }
-    const stream = this.#frames.openStream(trace.path, entry.channelName, 0);
-    this.#streams.set(stream.key, {
+    const key = this.#keyOf(entry);
+    const known = this.#streams.get(key);
+    const live = known ?? this.#newStream(trace, entry);
+    live.id = entry.streamId;
+    live.sessionId = sessionId;
+    live.isShown = true;
+    const isRead = live.position !== undefined || live.lastBeginCycles !== undefined;
+    live.isPassing = places === 'beginning' && this.#old.has(key) && !isRead;
+    if (live.position === undefined) return known === undefined;
+    const { status } = await seek(channel, entry.streamId, live.position);
+    if (status === seekStatus.ok) live.isRepeating = false;
+    return known === undefined;
+  }
+
+  #newStream(trace: LiveTrace, { channelName, streamId }: Entry): LiveStream {
+    const stream = this.#frames.openStream(trace.path, channelName, 0);
+    const live = {
       trace,
       stream,
-      id: entry.streamId,
-      sessionId,
-      isShown: true,
+      id: streamId,
+      sessionId: 0n,
+      isShown: false,
       askAtMs: 0,
       position: undefined,
       lastBeginCycles: undefined,
       isRepeating: false,
+      isPassing: false,
       beaconCycles: undefined,
       part: undefined,
-    });
-    return true;
+    };
+    this.#streams.set(stream.key, live);
+    return live;
   }
 
   /** Streams that have ended while the connection was lost: a millrace relay still knows what they had. */

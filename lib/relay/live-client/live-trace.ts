@@ -119,6 +119,8 @@ export interface LiveStream {
   /** Beginning of the last packet; those that begin before or at it have come already, on an earlier connection. */
   lastBeginCycles: bigint | undefined;
   isRepeating: boolean;
+  /** It was to be read from a moment on that is over: packets are passed over until there are no more for now. */
+  isPassing: boolean;
   beaconCycles: bigint | undefined;
   /** A packet of which only the first bytes have been handed on when the connection was lost. */
   part: { beginCycles: bigint; bytes: number } | undefined;

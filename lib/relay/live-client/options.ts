@@ -10,6 +10,9 @@ export interface LiveOptions {
   signal?: AbortSignal;
 }
 
+/** How long a lost connection is tried again, unless something else is said, milliseconds. */
+export const defaultReconnectMs = 60_000;
+
 /** See `liveSource`. */
 export interface LiveSourceOptions extends LiveOptions {
   /** As they are listed. */
@@ -19,7 +22,7 @@ export interface LiveSourceOptions extends LiveOptions {
   seek?: 'beginning' | 'last';
   /** When the session is not listed: `wait` for it (default), `end`, or `fail` with MR_ERR_LIVE_SESSION. */
   missing?: 'wait' | 'end' | 'fail';
-  /** How long a lost connection is tried again before the source fails, milliseconds; default 60000. 0: not at all. */
+  /** How long a lost connection is tried again before the source fails, milliseconds; default `defaultReconnectMs`. 0: not at all. */
   reconnectMs?: number;
   /** Slabs that packets are read into; default: a pool of `limits.slabsPerSession`. */
   pool?: SlabPool;

@@ -108,8 +108,13 @@ export class ViewerChannel {
     }
   }
 
-  close(): void {
+  /** `leaving`: sessions that are still attached, of which the relay is not to keep our places. */
+  close(leaving: Iterable<bigint> = []): void {
+    const isOpen = this.#ended === undefined;
     this.#lose('closed');
+    if (isOpen)
+      for (const sessionId of leaving)
+        this.#socket.write(encodeViewerRequest('detachSession', this.minor, { sessionId }));
     this.#socket.destroy();
   }
 

@@ -38,6 +38,8 @@ export type LiveStream = LiveData | LiveMetadata;
 
 /** Somebody who is attached to the session. */
 export interface Audience {
+  /** Whether it listens: it may be away for a while. */
+  readonly isPresent: boolean;
   published(streams: readonly LiveStream[]): void;
   /** The producer is gone. */
   ended(): void;
@@ -62,6 +64,13 @@ export class LiveSession {
   constructor(open: SessionOpen) {
     this.id = open.session;
     this.open = open;
+  }
+
+  /** Viewers that are attached and there. */
+  get viewers(): number {
+    let present = 0;
+    for (const { isPresent } of this.audience) if (isPresent) present += 1;
+    return present;
   }
 
   /** A stream is opened; nobody sees it before `publish`. */

@@ -14,20 +14,30 @@ export interface Viewer {
   readonly streams: Map<number, ViewedStream>;
 }
 
+/** Whose places outlive the connection: until the viewer says `key` again, at most `ms` milliseconds. */
+export interface Keep {
+  key: bigint;
+  ms: number;
+}
+
 /** See the file's head. */
 export class ViewedSession implements Audience {
   readonly live: LiveSession;
+  /** Undefined: the places go with the connection. */
+  readonly keep: Keep | undefined;
   /** What GET_NEW_STREAMS asks about. */
   readonly topic = newTopic();
-  readonly #viewer: Viewer;
+  /** Undefined: it is away, and may come back. */
+  #viewer: Viewer | undefined;
   readonly #streams = new Set<ViewedStream>();
   readonly #metadata = new Map<LiveTrace, ViewedMetadata>();
   readonly #unannounced = new Set<ViewedStream>();
   lostPackets = 0;
 
-  constructor(viewer: Viewer, live: LiveSession, from: 'beginning' | 'last') {
+  constructor(viewer: Viewer, live: LiveSession, from: 'beginning' | 'last', keep?: Keep) {
     this.#viewer = viewer;
     this.live = live;
+    this.keep = keep;
     for (const stream of live.streams.values()) this.#add(stream, from);
     live.audience.add(this);
   }
@@ -36,8 +46,24 @@ export class ViewedSession implements Audience {
     const stream = viewStream(this, live, from);
     this.#streams.add(stream);
     this.#unannounced.add(stream);
-    this.#viewer.streams.set(live.handle, stream);
+    this.#viewer?.streams.set(live.handle, stream);
     if (!isData(stream)) this.#metadata.set(live.trace, stream);
+  }
+
+  get isPresent(): boolean {
+    return this.#viewer !== undefined;
+  }
+
+  /** The viewer is on another connection now, or on none. It is shown everything again, in case it did not get the last reply. */
+  handTo(viewer: Viewer | undefined): void {
+    for (const stream of this.#streams) {
+      stream.cursor.goBack();
+      this.#viewer?.streams.delete(stream.live.handle);
+      viewer?.streams.set(stream.live.handle, stream);
+      this.#unannounced.add(stream);
+    }
+    this.#viewer = viewer;
+    this.news(undefined);
   }
 
   get size(): number {
@@ -45,16 +71,16 @@ export class ViewedSession implements Audience {
   }
 
   news(topic: Topic | undefined): void {
-    this.#viewer.news(topic);
+    this.#viewer?.news(topic);
   }
 
   published(streams: readonly LiveStream[]): void {
     for (const stream of streams) this.#add(stream, 'beginning');
-    this.#viewer.news(undefined);
+    this.news(undefined);
   }
 
   ended(): void {
-    this.#viewer.news(undefined);
+    this.news(undefined);
   }
 
   /** The trace's metadata as far as this viewer has it. */
@@ -112,7 +138,7 @@ export class ViewedSession implements Audience {
     stream.close();
     this.#streams.delete(stream);
     this.#unannounced.delete(stream);
-    this.#viewer.streams.delete(stream.live.handle);
+    this.#viewer?.streams.delete(stream.live.handle);
   }
 
   /** The viewer detaches, or is gone. */

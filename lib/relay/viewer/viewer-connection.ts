@@ -21,7 +21,6 @@ import { type RequestBatch, type RequestPart, requestStage } from '../requests.t
 import type { RelayState } from '../state.ts';
 import type { Answer, ViewerContext, ViewerHandler } from './commands/handler.ts';
 import { viewerHandlers } from './commands/index.ts';
-import { detach } from './commands/streams.ts';
 import { IdlePace, type Topic } from './idle-pace.ts';
 import type { ViewedSession } from './viewed-session.ts';
 import type { ViewedStream } from './viewed-stream.ts';
@@ -50,6 +49,8 @@ export class ViewerConnection implements ViewerContext {
   readonly #replies: ViewerReplies;
   readonly #pace: IdlePace;
   readonly #pipe: Pipe;
+  /** A read from the disk for an answer; it moves the viewer's place. */
+  #reading: Promise<unknown> | undefined;
   /** Refused: what still comes is not looked at. */
   #deaf = false;
   #gone = false;
@@ -92,6 +93,12 @@ export class ViewerConnection implements ViewerContext {
   /** Ends the connection now; `cause`: why, for the log. */
   destroy(cause?: MillraceError): void {
     this.#pipe.abort(cause);
+  }
+
+  /** The viewer has come back on another connection. */
+  replaced(): void {
+    this.#giveUp();
+    this.#pipe.abort();
   }
 
   news(topic: Topic | undefined): void {
@@ -176,9 +183,13 @@ export class ViewerConnection implements ViewerContext {
   #answer(name: ViewerCommandName, request: object): Promise<void> | undefined {
     const handler = viewerHandlers[name] as ViewerHandler<ViewerCommandName>;
     const handled = handler.handle(this, request as never);
-    return handled instanceof Promise
-      ? handled.then((answer) => this.#give(name, request, answer))
-      : this.#give(name, request, handled);
+    if (!(handled instanceof Promise)) return this.#give(name, request, handled);
+    this.#reading = handled;
+    return handled
+      .finally(() => {
+        this.#reading = undefined;
+      })
+      .then((answer) => this.#give(name, request, answer));
   }
 
   /** Gives an answer now, or what is the answer later if this one brings no news. */
@@ -230,8 +241,20 @@ export class ViewerConnection implements ViewerContext {
   }
 
   #ended(outcome: Outcome): void {
-    for (const viewed of this.attached?.values() ?? []) detach(this, viewed);
+    this.#giveUp();
     if (outcome.kind === 'error' && outcome.error.code !== 'MR_ERR_NETWORK_LOST')
       this.#refused(outcome.error, 'connection');
+  }
+  /** Whatever it was attached to. */
+  #giveUp(): void {
+    this.#leave();
+    if (this.#reading !== undefined) {
+      const again = () => setImmediate(() => this.#giveUp());
+      this.#reading.then(again, again);
+      return;
+    }
+    const { attached, peer } = this;
+    this.attached = undefined;
+    for (const viewed of attached?.values() ?? []) this.viewers.left(viewed, peer);
   }
 }

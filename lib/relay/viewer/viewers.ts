@@ -7,6 +7,8 @@ import { SlabPool } from '../../stage/slab.ts';
 import { tell } from '../../telemetry.ts';
 import type { ViewerStatus } from '../options.ts';
 import type { RelayState } from '../state.ts';
+import { KeptPlaces } from './kept-places.ts';
+import type { ViewedSession } from './viewed-session.ts';
 import { ViewerConnection } from './viewer-connection.ts';
 
 /** A viewer whose host has vanished is found so; one that is only idle answers. */
@@ -22,6 +24,8 @@ export class Viewers {
   /** Packets that viewers missed, of those who have gone. */
   lostPackets = 0;
   readonly #connections = new Set<ViewerConnection>();
+  readonly #kept: KeptPlaces;
+  #isClosing = false;
   readonly #onGone: () => void;
   #lastViewerSession = 0n;
 
@@ -29,6 +33,7 @@ export class Viewers {
     this.relay = relay;
     this.#onGone = onGone;
     this.pool = new SlabPool({ slabBytes: relay.limits.scratchBytes, slabs: relay.limits.viewers });
+    this.#kept = new KeptPlaces(relay.limits.viewers, (viewed, peer) => this.detached(viewed, peer));
   }
 
   get size(): number {
@@ -66,6 +71,8 @@ export class Viewers {
     let viewed = streams;
     for (const connection of this.#connections) viewed += connection.streams.size;
     const { viewedStreams: expected } = this.relay.limits;
+    // who is here comes before who may come back
+    while (viewed + this.#kept.streams > expected && this.#kept.dropOldest());
     if (viewed <= expected) return true;
     this.#refuse({ what: `${peer} may not attach, streams of all viewers`, got: viewed, expected }, peer);
     return false;
@@ -77,9 +84,46 @@ export class Viewers {
     tell('warn', 'relay:refused', message, { ...facts, peer }, code);
   }
 
+  /** The connection of an attached viewer is gone: its places are kept if it wished so. */
+  left(viewed: ViewedSession, peer: string): void {
+    if (viewed.keep === undefined || this.#isClosing) {
+      this.detached(viewed, peer);
+      return;
+    }
+    this.#kept.add(viewed, peer);
+    const session = viewed.live.id;
+    tell('info', 'relay:viewer-away', `${peer} is gone, its places in session ${session} are kept`, {
+      peer,
+      session,
+    });
+  }
+
+  /** The places in a session that are kept under a key, or that a connection has of which nobody knows yet that it is gone. */
+  takeBack(key: bigint, session: number, asking: ViewerConnection['peer']): ViewedSession | undefined {
+    for (const connection of this.#connections)
+      if (connection.peer !== asking && connection.attached?.get(session)?.keep?.key === key)
+        connection.replaced();
+    return this.#kept.take(key, session);
+  }
+
+  /** Nobody reads there any more. */
+  detached(viewed: ViewedSession, peer: string): void {
+    const { live, lost } = viewed;
+    viewed.close();
+    this.lostPackets += lost;
+    const level = lost > 0 ? 'warn' : 'info';
+    const missed = lost > 0 ? `, ${lost} packets were gone before it read them` : '';
+    tell(level, 'relay:viewer-detached', `${peer} detached from session ${live.id}${missed}`, {
+      peer,
+      session: live.id,
+      lost,
+    });
+  }
+
   /** Ends those who never said what they want, and those who do not take what they asked for. */
   sweep(): void {
     const { strangerSeconds, viewerStallSeconds } = this.relay.limits;
+    this.#kept.sweep();
     for (const connection of this.#connections) {
       const { peer, isConnected, openedMs, stalledMs } = connection;
       if (!isConnected && Date.now() - openedMs >= strangerSeconds * 1000)
@@ -92,6 +136,8 @@ export class Viewers {
   }
 
   destroy(): void {
+    this.#isClosing = true;
+    this.#kept.clear();
     for (const connection of this.#connections) connection.destroy();
   }
 

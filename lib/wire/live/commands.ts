@@ -98,6 +98,13 @@ const rows = {
     request: always(packets.seekStream),
     reply: always(packets.seekStreamReply),
   },
+  attachKept: {
+    ...plain,
+    code: 0x6d69_0003,
+    since: 'millrace',
+    request: always(streams.attachKept),
+    reply: always(streams.attachKeptReply),
+  },
 } as const satisfies Record<string, Row>;
 
 type Rows = typeof rows;

@@ -36,6 +36,23 @@ export const attachStatus = {
   noViewerSession: 6,
 } as const;
 
+/**
+ * Between millrace programs: as ATTACH_SESSION, but the viewer's places in the streams outlive its connection: whoever
+ * says the same key within that time gets them back, streams that came and went meanwhile included.
+ */
+export const attachKept = struct('attachKept', [
+  ['sessionId', u64, 'relay session id'],
+  ['key', u64, 'names the viewer; a number that nobody guesses'],
+  ['seek', u32, 'seeks', 'where there are no places'],
+  ['keepSeconds', u32, 's', 'how long they are kept; the relay has a ceiling'],
+]);
+
+export const attachKeptReply = struct('attachKeptReply', [
+  ['status', u32, 'attachStatus'],
+  ['isKept', u32, '1 = places that were kept', 'each in front of the packet that was given out last'],
+  ...streams,
+]);
+
 export const getNewStreams = struct('getNewStreams', [['sessionId', u64, 'relay session id']]);
 
 export const getNewStreamsReply = struct('getNewStreamsReply', [

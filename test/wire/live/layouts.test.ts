@@ -47,6 +47,8 @@ const sizes: Record<string, number> = {
   getNextRecordReply: 64 + 32,
   seekStream: 16,
   seekStreamReply: 12,
+  attachKept: 24,
+  attachKeptReply: 12,
 };
 
 test('live layouts: there is a size in the reference for each, and it is that', (t) => {

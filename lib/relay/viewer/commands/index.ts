@@ -6,7 +6,7 @@ import { createSession } from './create-session.ts';
 import type { ViewerHandler } from './handler.ts';
 import { listSessions } from './list-sessions.ts';
 import { getNextIndex, getNextRecord } from './next-index.ts';
-import { attachSession, detachSession, getNewStreams } from './streams.ts';
+import { attachKept, attachSession, detachSession, getNewStreams } from './streams.ts';
 
 export const viewerHandlers: { readonly [N in ViewerCommandName]: ViewerHandler<N> } = {
   connect,
@@ -20,4 +20,5 @@ export const viewerHandlers: { readonly [N in ViewerCommandName]: ViewerHandler<
   getMetadata,
   getNextRecord,
   seekStream,
+  attachKept,
 };

@@ -28,7 +28,7 @@ function entry({ id, open, live, streams }: RelaySession, isNew: boolean) {
   return {
     sessionId: BigInt(id),
     liveTimerUs,
-    clients: live?.audience.size ?? 0,
+    clients: live?.viewers ?? 0,
     streams: streams.size,
     traceFormat: open.traceFormat === 'ctf-2' ? viewerTraceFormats.ctf2 : viewerTraceFormats.ctf1_8,
     hostname: isNew ? hostname : cutText(hostname, hostnameBytes),

@@ -1,9 +1,9 @@
-/** The three commands that give a viewer streams, and take them. */
+/** The commands that give a viewer streams, and take them. */
 import { tell } from '../../../telemetry.ts';
 import { attachStatus, detachStatus, newStreamsStatus, seeks } from '../../../wire/live/index.ts';
 import { cutText } from '../cut-text.ts';
 import type { LiveSession, LiveStream } from '../live-session.ts';
-import { ViewedSession } from '../viewed-session.ts';
+import { type Keep, ViewedSession } from '../viewed-session.ts';
 import { listedSession, type ViewerContext, type ViewerHandler, viewedSession } from './handler.ts';
 
 /** What the field holds, less its NUL; producers may send longer names. */
@@ -25,28 +25,48 @@ const from: Readonly<Record<number, 'beginning' | 'last'>> = {
 };
 
 /** Everything is checked before anything is attached. Source: live-protocol, "ATTACH_SESSION". */
+function attach(context: ViewerContext, sessionId: bigint, seek: number, keep?: Keep) {
+  const { attached, relay, viewers, minor, peer } = context;
+  const refused = (status: number) => ({ status, streams: [] });
+  if (attached === undefined) return refused(attachStatus.noViewerSession);
+  const session = listedSession(context, sessionId);
+  if (session === undefined || (session.traceFormat === 'ctf-2' && minor < 15))
+    return refused(attachStatus.unknown);
+  const { live } = session;
+  if (live === undefined) return refused(attachStatus.notLive);
+  const start = from[seek];
+  if (start === undefined) return refused(attachStatus.seekError);
+  if (attached.has(live.id)) return refused(attachStatus.already);
+  if (!viewers.hasRoomFor(live.streams.size, peer)) return refused(attachStatus.unknown);
+  const viewed = new ViewedSession(context, live, start, keep);
+  attached.set(live.id, viewed);
+  tell('info', 'relay:viewer-attached', `${peer} attached to session ${live.id} (${start})`, {
+    peer,
+    session: live.id,
+  });
+  return { status: attachStatus.ok, streams: entries(viewed.announce(relay.limits.streamsPerReply)) };
+}
+
 export const attachSession: ViewerHandler<'attachSession'> = {
-  handle(context, { sessionId, seek }) {
-    const { attached, relay, viewers, minor, peer } = context;
-    const refused = (status: number) => ({ reply: { status, streams: [] } });
-    if (attached === undefined) return refused(attachStatus.noViewerSession);
-    const session = listedSession(context, sessionId);
-    if (session === undefined || (session.traceFormat === 'ctf-2' && minor < 15))
-      return refused(attachStatus.unknown);
-    const { live } = session;
-    if (live === undefined) return refused(attachStatus.notLive);
-    const start = from[seek];
-    if (start === undefined) return refused(attachStatus.seekError);
-    if (attached.has(live.id)) return refused(attachStatus.already);
-    if (!viewers.hasRoomFor(live.streams.size, peer)) return refused(attachStatus.unknown);
-    const viewed = new ViewedSession(context, live, start);
-    attached.set(live.id, viewed);
-    tell('info', 'relay:viewer-attached', `${peer} attached to session ${live.id} (${start})`, {
-      peer,
-      session: live.id,
-    });
-    const streams = entries(viewed.announce(relay.limits.streamsPerReply));
-    return { reply: { status: attachStatus.ok, streams } };
+  handle: (context, { sessionId, seek }) => ({ reply: attach(context, sessionId, seek) }),
+};
+
+/** A millrace viewer attaches, or is back and goes on where it was, though the session may be over by now. */
+export const attachKept: ViewerHandler<'attachKept'> = {
+  handle(context, { sessionId, key, seek, keepSeconds }) {
+    const { attached, viewers, peer, relay } = context;
+    const session = Number(sessionId);
+    const back = attached === undefined ? undefined : viewers.takeBack(key, session, peer);
+    if (attached === undefined || back === undefined) {
+      const ms = Math.min(keepSeconds, relay.limits.viewerKeptSeconds) * 1000;
+      const keep = ms > 0 ? { key, ms } : undefined;
+      return { reply: { ...attach(context, sessionId, seek, keep), isKept: 0 } };
+    }
+    back.handTo(context);
+    attached.set(session, back);
+    tell('info', 'relay:viewer-back', `${peer} is back in session ${session}`, { peer, session });
+    const streams = entries(back.announce(relay.limits.streamsPerReply));
+    return { reply: { status: attachStatus.ok, isKept: 1, streams } };
   },
 };
 
@@ -71,7 +91,8 @@ export const detachSession: ViewerHandler<'detachSession'> = {
   handle(context, { sessionId }) {
     const viewed = viewedSession(context, sessionId);
     if (viewed === undefined) return { reply: { status: absent(context, sessionId) } };
-    detach(context, viewed);
+    context.attached?.delete(viewed.live.id);
+    context.viewers.detached(viewed, context.peer);
     return { reply: { status: detachStatus.ok } };
   },
 };
@@ -79,20 +100,4 @@ export const detachSession: ViewerHandler<'detachSession'> = {
 function absent(context: ViewerContext, sessionId: bigint): number {
   const isKnown = context.attached === undefined || listedSession(context, sessionId) !== undefined;
   return isKnown ? detachStatus.error : detachStatus.unknown;
-}
-
-/** Gives everything up that the viewer has of the session. */
-export function detach(context: ViewerContext, viewed: ViewedSession): void {
-  const { peer, attached } = context;
-  const { live, lost } = viewed;
-  viewed.close();
-  attached?.delete(live.id);
-  context.viewers.lostPackets += lost;
-  const level = lost > 0 ? 'warn' : 'info';
-  const missed = lost > 0 ? `, ${lost} packets were gone before it read them` : '';
-  tell(level, 'relay:viewer-detached', `${peer} detached from session ${live.id}${missed}`, {
-    peer,
-    session: live.id,
-    lost,
-  });
 }
