@@ -60,6 +60,18 @@ export function setSendTimeout(socket: Socket, timeoutMs: number): boolean {
 }
 
 /**
+ * As `setKeepAlive`, and bounds the time in which sent bytes may stay unacknowledged likewise: while some do, the
+ * system probes nothing, and gives up after a quarter of an hour. A peer that reads nothing for so long is lost as well.
+ * Where one of the times is the system's, that bound is.
+ */
+export function loseVanished(socket: Socket, keepAlive: KeepAlive): void {
+  const { enabled, idleTimeS = 0, probeIntervalS = 0, maxProbeCount = 0 } = keepAlive;
+  setKeepAlive(socket, keepAlive);
+  if (enabled && idleTimeS > 0 && probeIntervalS > 0 && maxProbeCount > 0)
+    setSendTimeout(socket, (idleTimeS + probeIntervalS * maxProbeCount) * 1000);
+}
+
+/**
  * Acknowledges what was received at once, for this time only: the kernel falls back to delayed acknowledgements
  * by itself, so it is called again after each read that a peer may wait behind. A producer that writes one
  * message in three pieces under Nagle waits 40 ms for each otherwise (relay-protocol, "Transport"). Returns false

@@ -12,7 +12,7 @@ import { passingPath, shownPath, TraceStore } from '../disk/trace-store.ts';
 import { MillraceError } from '../errors.ts';
 import { type Listener, listen } from '../network/listen.ts';
 import { openRangeLocks } from '../os/range-locks.ts';
-import { setKeepAlive, setSendTimeout } from '../os/socket-options.ts';
+import { loseVanished, setSendTimeout } from '../os/socket-options.ts';
 import { SlabPool } from '../stage/slab.ts';
 import { tell } from '../telemetry.ts';
 import { ControlConnection } from './control-connection.ts';
@@ -309,7 +309,7 @@ class RelayServer implements Relay {
       return;
     }
     const { keepAlive, socketTimeoutMs } = this.#options;
-    setKeepAlive(socket, keepAlive);
+    loseVanished(socket, keepAlive);
     if (socketTimeoutMs > 0) setSendTimeout(socket, socketTimeoutMs);
     const events = {
       joined: (known: Connection) => this.#strangers.delete(known),

@@ -2,7 +2,7 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import koffi from 'koffi';
 import { Peer } from '../helpers/peer.ts';
-import { TestRelay } from '../helpers/relay.ts';
+import { TestRelay, until } from '../helpers/relay.ts';
 import * as r from '../helpers/requests.ts';
 import { test } from '../helpers/serial.ts';
 
@@ -37,4 +37,28 @@ test('the socket timeout is on both connections of a producer, and on none witho
   t.deepEqual(timeouts(), []);
   await peer.destroy();
   await other.empty();
+});
+
+const sorted = (times: readonly number[]) => [...times].sort((a, b) => a - b);
+
+test('what is sent to a host that has vanished stays unacknowledged no longer than keep-alive takes', async (t) => {
+  const keepAlive = { enabled: true, idleTimeS: 20, probeIntervalS: 3, maxProbeCount: 2 };
+  for (const [options, producer, viewer] of [
+    [{}, [], 120_000],
+    [{ keepAlive }, [26_000, 26_000], 26_000],
+    [{ keepAlive: { ...keepAlive, maxProbeCount: -1 } }, [], 20_000 + 6 * 3000],
+    [{ keepAlive, socketTimeoutMs: 12_345 }, [12_345, 12_345], 26_000],
+  ] as const) {
+    const relay = await TestRelay.start(t, options);
+    const addresses = [relay.control, relay.data, relay.relay.addresses.live];
+    const peers = [];
+    for (const address of addresses) peers.push(await Peer.connect(address));
+    await until(
+      () => timeouts().length === producer.length + 1,
+      () => `timeouts ${timeouts().join(', ')}`,
+    );
+    t.deepEqual(sorted(timeouts()), sorted([...producer, viewer]));
+    for (const peer of peers) await peer.destroy();
+    await relay.empty();
+  }
 });

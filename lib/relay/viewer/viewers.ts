@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { MillraceError } from '../../errors.ts';
-import { setKeepAlive } from '../../os/socket-options.ts';
+import { type KeepAlive, loseVanished } from '../../os/socket-options.ts';
 import { SlabPool } from '../../stage/slab.ts';
 import { tell } from '../../telemetry.ts';
 import type { ViewerStatus } from '../options.ts';
@@ -11,8 +11,11 @@ import { KeptPlaces } from './kept-places.ts';
 import type { ViewedSession } from './viewed-session.ts';
 import { ViewerConnection } from './viewer-connection.ts';
 
-/** A viewer whose host has vanished is found so; one that is only idle answers. */
-const keepAlive = { enabled: true, idleTimeS: 60, probeIntervalS: 10, maxProbeCount: 6 };
+/** A viewer whose host has vanished is found so; one that is only idle answers. What is set for producers wins. */
+function viewerKeepAlive({ enabled, ...times }: KeepAlive): KeepAlive {
+  const set = Object.entries(times).filter(([, value]) => enabled && value > 0);
+  return { enabled: true, idleTimeS: 60, probeIntervalS: 10, maxProbeCount: 6, ...Object.fromEntries(set) };
+}
 
 /** See the file's head. */
 export class Viewers {
@@ -56,7 +59,7 @@ export class Viewers {
       socket.destroy();
       return;
     }
-    setKeepAlive(socket, keepAlive);
+    loseVanished(socket, viewerKeepAlive(this.relay.options.keepAlive));
     this.#connections.add(
       new ViewerConnection(this, socket, (ended) => {
         this.#connections.delete(ended);

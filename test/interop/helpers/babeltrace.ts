@@ -36,10 +36,15 @@ export class Watching {
     this.#lines = program.rest();
   }
 
-  /** Starts one on the session `name` of `host`. */
-  static start(world: World, viewer: ViewerName, name: string, host = 'traced'): Watching {
+  /** Starts one on the session `name` of `host`, at the relay of an address. */
+  static start(
+    world: World,
+    viewer: ViewerName,
+    name: string,
+    { host = 'traced', address = '127.0.0.1' } = {},
+  ): Watching {
     const [program, ...options] = viewers[viewer];
-    return new Watching(viewer, world.start(program, [...options, `net://127.0.0.1/host/${host}/${name}`]));
+    return new Watching(viewer, world.start(program, [...options, `net://${address}/host/${host}/${name}`]));
   }
 
   /** Everything it printed when it ended by itself: one event a line, without time and host. */

@@ -21,6 +21,7 @@ export interface RelayOptions {
   ports: Ports;
   /** More options of the command line. */
   args: readonly string[];
+  env?: Record<string, string> | undefined;
 }
 
 export class Relay {
@@ -62,13 +63,13 @@ export class Relay {
   }
 }
 
-async function launch(world: World, { kind, outputPath, args, ports }: RelayOptions): Promise<Inmate> {
+async function launch(world: World, { kind, outputPath, args, ports, env }: RelayOptions): Promise<Inmate> {
   const [control, data, live] = ports.map((port) => `tcp://127.0.0.1:${port}`) as [string, string, string];
   const options = ['-o', outputPath, '-C', control, '-D', data, '-L', live, ...args];
   const program =
     kind === 'lttng-relayd'
-      ? world.start('lttng-relayd', options)
-      : world.start(process.execPath, [join(projectRoot, 'dist/cli/bin.js'), 'relay', ...options]);
+      ? world.start('lttng-relayd', options, env)
+      : world.start(process.execPath, [join(projectRoot, 'dist/cli/bin.js'), 'relay', ...options], env);
   await until(`${kind} to listen`, () => {
     if (!program.running) throw new Error(`${kind} ended: ${program.errorText}`);
     return ports.every((port) => world.listens(port));

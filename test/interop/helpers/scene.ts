@@ -16,6 +16,7 @@ type Cleaning = Pick<ExecutionContext, 'teardown'>;
 export interface SceneOptions {
   /** More options of the relay. */
   relayArgs?: readonly string[] | undefined;
+  relayEnv?: Record<string, string> | undefined;
   /** Record what producers say to the relay, and what it says, into this new frame log. */
   recordingPath?: string;
   /** Trace 32-bit programs as well, through a consumer daemon of their own. */
@@ -53,9 +54,9 @@ export class Scene {
     if (process.env.MILLRACE_INTEROP_KEEP !== '1')
       t.teardown(() => rmSync(folder, { recursive: true, force: true }));
     const world = await World.open(t);
-    const { recordingPath, relayArgs: args = [] } = options;
+    const { recordingPath, relayArgs: args = [], relayEnv: env } = options;
     const ports = recordingPath === undefined ? standardPorts : behindRecorder;
-    const relay = await Relay.start(world, { kind, outputPath: join(folder, 'out'), ports, args });
+    const relay = await Relay.start(world, { kind, outputPath: join(folder, 'out'), ports, args, env });
     const recorder = recordingPath === undefined ? undefined : await startRecorder(world, recordingPath);
     const i386 = options.consumer32 === true ? i386Folder() : undefined;
     compileEmitter(join(folder, 'emitter'), []);
@@ -88,6 +89,15 @@ export class Scene {
     await startSessiond(world);
     this.#hosts.push(world);
     return world;
+  }
+
+  /** A traced host in a network of its own, from which the relay's host is reached by `relayAddress`. */
+  async farHost(hostname: string): Promise<{ world: World; relayAddress: string }> {
+    const world = await World.open(this.#t, { hostname });
+    const relayAddress = await world.linkTo(this.world);
+    await startSessiond(world);
+    this.#hosts.push(world);
+    return { world, relayAddress };
   }
 
   /** Runs `lttng ARGS` (words separated by blanks) and keeps the answer. */

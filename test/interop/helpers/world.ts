@@ -24,6 +24,7 @@ export interface WorldOptions {
   beside?: World;
 }
 
+const cableName = 'cable';
 const commandDeadlineMs = 40_000;
 
 export class World {
@@ -127,6 +128,31 @@ export class World {
       .split('\n')
       .map((line) => line.trim().split(/\s+/))
       .some(([, local, , state]) => local?.endsWith(wanted) && state === '0A');
+  }
+
+  /** A cable between this world's network and another's. Returns the address of the other end. */
+  async linkTo(other: World): Promise<string> {
+    const [here, there] = ['10.99.0.2', '10.99.0.1'];
+    const cable = ['type', 'veth', 'peer', 'name', cableName, 'netns', String(other.#initPid)];
+    const made = spawn('ip', ['link', 'add', cableName, 'netns', String(this.#initPid), ...cable], {
+      stdio: 'inherit',
+      env: { ...process.env, PATH: searchPath },
+    });
+    const [status] = await once(made, 'exit');
+    if (status !== 0) throw new Error(`no cable between two worlds: ip ended with ${status}`);
+    for (const [world, address] of [
+      [this, here],
+      [other, there],
+    ] as const) {
+      await world.run('ip', ['address', 'add', `${address}/24`, 'dev', cableName]);
+      await world.run('ip', ['link', 'set', cableName, 'up']);
+    }
+    return there;
+  }
+
+  /** Takes the world from the cable, without a word to anybody. */
+  async vanish(): Promise<void> {
+    await this.run('ip', ['link', 'set', cableName, 'down']);
   }
 
   /** Ends the world before its test does. */
