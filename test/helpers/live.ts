@@ -1,7 +1,7 @@
 /** A relay, a live session of a scripted producer, and viewers of it. */
 import type { ExecutionContext } from 'ava';
 import { pattern } from './bytes.ts';
-import { Producer, type ProducerOptions, ustPath } from './producer.ts';
+import { Producer, type ProducerOptions } from './producer.ts';
 import { TestRelay, type TestRelayOptions } from './relay.ts';
 import * as r from './requests.ts';
 import { ScriptedViewer, type ShownStream } from './viewer.ts';
@@ -57,7 +57,7 @@ export class LiveScene {
     const handles: bigint[] = [];
     for (const channelName of channels) {
       const limits = ring && { tracefileSizeBytes: ring.sizeBytes, tracefileCount: ring.count };
-      const facts = { channelName, path: ustPath, ...limits };
+      const facts = { channelName, path: producer.usualPath(), ...limits };
       const reply = await producer.control.ask(r.addStream(producer.minor, facts), 12);
       handles.push(reply.readBigUInt64BE(0));
     }
