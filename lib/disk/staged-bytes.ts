@@ -17,11 +17,17 @@ export interface TakenBytes {
 
 /** See the file's head. */
 export class StagedBytes {
+  readonly #isHollow: boolean;
   #ranges: Buffer[] = [];
   #rangeBytes = 0;
   /** A hole behind the ranges: the end of a packet. */
   #holeBytes = 0;
   #ending: Packet[] = [];
+
+  /** `isHollow`: a hole takes the place of all bytes. */
+  constructor(isHollow: boolean) {
+    this.#isHollow = isHollow;
+  }
 
   /** Its length in the file. */
   get length(): number {
@@ -30,10 +36,15 @@ export class StagedBytes {
 
   /** Whether so much is staged that it should be written before more comes. */
   get full(): boolean {
+    if (this.#isHollow) return false;
     return this.#ranges.length >= limits.writevRanges || this.#holeBytes > 0;
   }
 
   push(range: Buffer): void {
+    if (this.#isHollow) {
+      this.#holeBytes += range.length;
+      return;
+    }
     this.#ranges.push(range);
     this.#rangeBytes += range.length;
   }
@@ -42,7 +53,7 @@ export class StagedBytes {
   pad(bytes: number): void {
     const { range, holeBytes } = padding(bytes);
     if (range !== undefined) this.push(range);
-    this.#holeBytes = holeBytes;
+    this.#holeBytes += holeBytes;
   }
 
   /** The packet ends with what was staged last. */

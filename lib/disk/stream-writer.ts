@@ -23,10 +23,15 @@ import { StreamFiles } from './stream-files.ts';
 import type { TraceChunk } from './trace-chunk.ts';
 import type { TracefileOwner } from './tracefile.ts';
 
-/** How a stream begins that was stored in part before. */
-export interface StreamResumption {
-  /** Of its last packet, wherever that lies; undefined: it has none, or they are not numbered. */
-  lastPacketSeqNum: bigint | undefined;
+/** What is special about a stream. */
+export interface StreamWriterOptions {
+  /**
+   * It was stored in part before, and goes on with that. `lastPacketSeqNum`: of its last packet, wherever that lies;
+   * undefined: it has none, or they are not numbered.
+   */
+  resumes?: { lastPacketSeqNum: bigint | undefined } | undefined;
+  /** Nobody will ever read its packets: see `TracefileOwner`. */
+  isHollow?: boolean;
 }
 
 /** See the file's head. */
@@ -37,6 +42,7 @@ export class StreamWriter implements TracefileOwner {
   readonly stored = new StoredPackets();
   /** Whether packets need an index. */
   readonly isIndexed: boolean;
+  readonly isHollow: boolean;
   readonly #context: StoreContext;
   readonly #files: StreamFiles;
   readonly #intake: PacketIntake;
@@ -52,8 +58,7 @@ export class StreamWriter implements TracefileOwner {
 
   /**
    * Creates the first data file. `components`: directory of the CTF trace in its chunk, checked. `format`
-   * undefined: packets are committed when they are whole (snapshots, producers before 2.4). `resumes`: the stream goes
-   * on with what was stored of it before.
+   * undefined: packets are committed when they are whole (snapshots, producers before 2.4).
    * Errors: MR_ERR_DISK_CREATE.
    */
   constructor(
@@ -62,10 +67,11 @@ export class StreamWriter implements TracefileOwner {
     components: readonly string[],
     format: IndexFormat | undefined,
     context: StoreContext,
-    resumes?: StreamResumption,
+    { resumes, isHollow = false }: StreamWriterOptions = {},
   ) {
     this.stream = stream;
     this.isIndexed = format !== undefined;
+    this.isHollow = isHollow;
     this.#context = context;
     this.#halves = new HalfPackets(stream.stream);
     this.#switch = new ChunkSwitch(resumes?.lastPacketSeqNum);

@@ -84,8 +84,10 @@ export function shownPath(path: string): string {
   return path.startsWith(passing) ? path.slice(passing.length) : path;
 }
 
-/** Of which no more is kept than its last packets. */
+/** What is kept of a session that only passes: of a live one the last packets, for viewers. */
 const passingRing = { tracefileSizeBytes: 4_194_304n, tracefileCount: 2n } as const;
+/** Of any other the index of the last packets. */
+const hollowRing = { tracefileSizeBytes: 1_073_741_824n, tracefileCount: 2n } as const;
 
 const metadataName = 'metadata';
 /** Producers from this minor on name their sessions. */
@@ -331,23 +333,19 @@ export class TraceStore {
             ...oldStreamPath(open.path, session.open, this.#options.grouping, session.openedS),
           ];
     if (minor < chunksSince && this.#options.replaces === false) this.#refuseReplacing(open, components);
-    const kept = session.isPassing ? { ...open, ...passingRing } : open;
-    const { resumes } = session;
+    const { resumes, isPassing } = session;
+    const isHollow = isPassing && session.open.liveTimerUs === 0;
+    const kept = isPassing ? { ...open, ...(isHollow ? hollowRing : passingRing) } : open;
+    const lastPacketSeqNum = resumes
+      ? this.lastStored(session.path, components, open.channelName)?.packetSeqNum
+      : undefined;
     const writer =
       open.channelName === metadataName
         ? new MetadataWriter(kept, chunk, components, this.context, resumes)
-        : new StreamWriter(
-            kept,
-            chunk,
-            components,
-            indexFormat(minor, snapshot),
-            this.context,
-            resumes
-              ? {
-                  lastPacketSeqNum: this.lastStored(session.path, components, open.channelName)?.packetSeqNum,
-                }
-              : undefined,
-          );
+        : new StreamWriter(kept, chunk, components, indexFormat(minor, snapshot), this.context, {
+            resumes: resumes ? { lastPacketSeqNum } : undefined,
+            isHollow,
+          });
     if (writer instanceof StreamWriter) writer.comesAgain = session.token !== undefined;
     chunk.acquire(writer);
     this.#chunkOf.set(writer, new Set([chunk]));

@@ -23,6 +23,8 @@ export interface TracefileOwner {
   written(packets: readonly Packet[]): void;
   /** Something was written; these packets, if any, are committed, and readers may see them; `records` is the index's. */
   committed(packets: readonly Packet[], records: number): void;
+  /** Bytes of packets are not kept: their place in the file is a hole, which takes neither time nor room. */
+  readonly isHollow: boolean;
   /** Told of files whose names go. */
   readonly stored: StoredPackets;
   /** A write failed: the stream is to be given up. */
@@ -42,7 +44,7 @@ export class Tracefile {
   readonly #fileId: number;
   /** undefined: packets need no index. */
   readonly #records: TracefileRecords | undefined;
-  readonly #staged = new StagedBytes();
+  readonly #staged: StagedBytes;
   /** Whole packets that readers may not see yet, in the order of the data file. */
   readonly #whole = new Fifo<Packet>();
   /** End of the last packet that is whole in the file. */
@@ -62,6 +64,7 @@ export class Tracefile {
     this.place = place;
     this.#context = context;
     this.#owner = owner;
+    this.#staged = new StagedBytes(owner.isHollow);
     const { chunk, components, name } = place;
     const path = [...components, name];
     const { directory } = chunk.directory(components);

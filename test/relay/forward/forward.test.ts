@@ -1,4 +1,6 @@
 /** A relay that forwards: the next one gets what the producer sent, byte for byte, whatever happens in between. */
+import { readdirSync, type Stats, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { Spool } from '../../../lib/disk/spool.ts';
 import { relaySink } from '../../../lib/relay/client/relay-sink.ts';
 import { parseRoute } from '../../../lib/relay/client/route.ts';
@@ -206,12 +208,27 @@ test('packets that a full spool dropped are counted, and are index records with 
   t.is(files[`${directory}/c_0`]?.length, (40 - dropped) * 50_000);
 });
 
+/** Data files of sessions that pass a relay. */
+function passing(outputPath: string): Stats[] {
+  const root = join(outputPath, '.millrace', 'passing');
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((path) => /c_\d_\d$/.test(path))
+    .map((path) => statSync(join(root, path)));
+}
+
 test('--no-store: everything goes on, nothing stays', async (t) => {
   const next = await TestRelay.start(t);
   const forward = forwardTo(temporaryDirectory(t), [next], { noStore: true });
   const relay = await TestRelay.start(t, { forward });
   const session = await GoodSession.open(t, relay);
   await session.packets(20);
+  const sizes = passing(relay.outputPath);
+  t.deepEqual(
+    sizes.map(({ blocks }) => blocks),
+    sizes.map(() => 0),
+    'packets take no room',
+  );
+  t.true(sizes.length > 0 && sizes.every(({ size }) => size > 0));
   await session.finish();
   await relay.empty();
   await through(relay);
