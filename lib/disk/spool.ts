@@ -209,8 +209,10 @@ export class Spool {
     for (const wake of this.#watchers.splice(0)) wake();
   }
 
-  /** Resolves when anything has changed: written, acknowledged, ended, failed. */
+  /** Resolves when anything has changed: written, acknowledged, ended, failed; and when `signal` is aborted. */
   change(signal?: AbortSignal): Promise<void> {
+    // An abort that came first calls nobody.
+    if (signal?.aborted === true) return Promise.resolve();
     return new Promise((resolve) => {
       const wake = () => {
         signal?.removeEventListener('abort', wake);
