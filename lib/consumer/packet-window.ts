@@ -2,6 +2,7 @@
  * Takes packets from many streams in the order of their times, as many as fit one slab, and reads them into it with
  * one read for each run of neighbours in a file: what leaves is in the order of time, and nothing is copied.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CommittedFile } from '../disk/committed-file.ts';
 import type { FrameBatch } from '../stage/batch.ts';
 import type { Frame, Index } from '../stage/frames.ts';
@@ -92,6 +93,8 @@ export class PacketWindow {
       const { sizeBytes } = first.cursor.head as SourcePacket;
       if (sizeBytes > pool.slabBytes) yield* this.#inParts(this.#take(), passed);
       else yield await this.#together(passed);
+      // Where nothing has to be waited for, whoever else needs the event loop has it between two batches.
+      await nextTurn();
     }
   }
 

@@ -13,6 +13,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { MillraceError, why } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { RangeLocks } from '../os/range-locks.ts';
+import { Pace } from './pace.ts';
+import { QuickReads } from './quick-reads.ts';
 import { isSuspended } from './suspension-marks.ts';
 
 /** `locks` undefined (no koffi): everything that is in the file counts as committed. */
@@ -34,6 +36,7 @@ export class CommittedFile {
   path: string;
   readonly #handle: FileHandle;
   readonly #options: CooperativeOptions;
+  readonly #quick = new QuickReads(new Pace());
 
   private constructor(path: string, handle: FileHandle, options: CooperativeOptions) {
     this.path = path;
@@ -117,7 +120,10 @@ export class CommittedFile {
 
   /** The same into memory of the caller's, which is filled whole. */
   async readInto(buffer: Buffer, startBytes: number): Promise<void> {
-    for (let at = 0; at < buffer.length; ) {
+    for (
+      let at = this.#quick.read(this.#handle.fd, buffer, 0, buffer.length, startBytes);
+      at < buffer.length;
+    ) {
       const { bytesRead } = await this.#handle
         .read(buffer, at, buffer.length - at, startBytes + at)
         .catch((cause: unknown) => {

@@ -3,12 +3,11 @@
  * is one of the pool's: it may be closed for a while and opened by the file's name again, wherever renames have taken
  * that. Once the name is gone (`vanish`) the descriptor is all there is, and is kept.
  */
-import { closeSync, constants, fstatSync, read, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, read } from 'node:fs';
 import { MillraceError, why } from '../errors.ts';
-import { readCached } from '../os/cached-read.ts';
 import type { DiskEnvironment } from './append-file.ts';
 import type { Pooled } from './descriptor-pool.ts';
-import type { Pace } from './pace.ts';
+import { QuickReads } from './quick-reads.ts';
 
 /** In place of the descriptor of a file that is not open. */
 const none = -1;
@@ -18,20 +17,18 @@ export class ReadableFile implements Pooled {
   readonly urgent = false;
   readonly #pathNow: () => string;
   readonly #pool: DiskEnvironment['pool'];
-  readonly #pace: Pace;
+  readonly #quick: QuickReads;
   #fd = none;
   #inode: bigint | undefined;
   #reads = 0;
   #vanished = false;
   #resting = false;
-  /** Whether the system tells what is in the page cache. */
-  #tellsCached = true;
 
   /** `pathNow`: where the file is after renames above it. */
   constructor(pathNow: () => string, { pool, pace }: Pick<DiskEnvironment, 'pool' | 'pace'>) {
     this.#pathNow = pathNow;
     this.#pool = pool;
-    this.#pace = pace;
+    this.#quick = new QuickReads(pace);
   }
 
   get path(): string {
@@ -77,7 +74,7 @@ export class ReadableFile implements Pooled {
       done(this.#failed(error));
       return;
     }
-    const got = this.#readNow(bytes, start, length, position);
+    const got = this.#quick.read(this.#fd, bytes, start, length, position);
     if (got >= length) {
       done();
       return;
@@ -95,23 +92,7 @@ export class ReadableFile implements Pooled {
    * cannot be read, which `read` will tell.
    */
   readAhead(bytes: Buffer, start: number, length: number, position: number): boolean {
-    return this.#fd !== none && this.#readNow(bytes, start, length, position) >= length;
-  }
-
-  /** What can be read without waiting; where the system cannot tell what that is, the disk's pace does. */
-  #readNow(bytes: Buffer, start: number, length: number, position: number): number {
-    const cached = this.#tellsCached ? readCached(this.#fd, bytes, start, length, position) : undefined;
-    this.#tellsCached = cached !== undefined;
-    if (cached !== undefined || !this.#pace.quick) return cached ?? 0;
-    const startedMs = this.#pace.now();
-    try {
-      return readSync(this.#fd, bytes, start, length, position);
-    } catch {
-      // the other way of reading tells what is wrong
-      return 0;
-    } finally {
-      this.#pace.took(startedMs);
-    }
+    return this.#fd !== none && this.#quick.read(this.#fd, bytes, start, length, position) >= length;
   }
 
   #readOn(
