@@ -77,7 +77,6 @@ async function viewSources(
   out: Writable,
   colorful: boolean,
 ): Promise<number> {
-  const printer = await loadPrinter();
   const warn = (line: string) => void context.stderr.write(`${line}\n`);
   // Lines are only lent. What writes to a descriptor has written when it says so; any other stream may keep them.
   const keeps = typeof (out as { fd?: unknown }).fd !== 'number';
@@ -85,6 +84,18 @@ async function viewSources(
     new Promise((done, fail) =>
       out.write(keeps ? Buffer.from(lines) : lines, (error) => (error ? fail(error) : done())),
     );
+  const paths = inputs.map((input) => resolve(context.cwd, input));
+  if (
+    settings.jobs > 1 &&
+    !settings.stats &&
+    divisible.includes(settings.format) &&
+    !isLive(inputs, settings)
+  ) {
+    const { printInParts } = await import('../view/jobs.ts');
+    await printInParts({ settings, inputs: paths, ends: { colorful, warn, write } });
+    return 0;
+  }
+  const printer = await loadPrinter();
   const stats = settings.stats ? new (await loadStats()).StatsCounter() : undefined;
   const isSpecial = settings.format === 'perfetto' && !settings.json;
   const special = isSpecial ? new (await loadViewer()).PerfettoFormat() : undefined;
@@ -93,12 +104,6 @@ async function viewSources(
     if (stats !== undefined || settings.intersection)
       throw usageError('--stats and --stream-intersection need directories that are finished');
     return viewComing(context, inputs, settings, await printOptions(printer, settings, ends));
-  }
-  const paths = inputs.map((input) => resolve(context.cwd, input));
-  if (settings.jobs > 1 && stats === undefined && divisible.includes(settings.format)) {
-    const { printInParts } = await import('../view/jobs.ts');
-    await printInParts(printer, { settings, inputs: paths, ends });
-    return 0;
   }
   await printer.view(await finishedOptions(printer, { settings, inputs: paths, ends }));
   if (stats === undefined) return 0;

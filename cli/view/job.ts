@@ -23,7 +23,7 @@ async function print(
     const printer = await loadPrinter();
     const ends = { colorful, ...parts.ends };
     const view = await printer.openView(await finishedOptions(printer, { settings, inputs, ends }));
-    await parts.print(view, await work);
+    await parts.print(printer, view, await work);
     await view.close();
   } catch {
     say({ kind: 'failed' });

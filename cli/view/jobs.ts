@@ -4,7 +4,8 @@
  * from its beginning by this thread alone, but for what was written of it: so every error is told as without threads.
  */
 import { Worker } from 'node:worker_threads';
-import type { Edges, EventTime, Part, ViewOptions } from '../../lib/index.ts';
+import type { Edges, EventTime, Moment, Part, ViewOptions } from '../../lib/index.ts';
+import { loadPrinter } from '../../lib/start.ts';
 import { Arrivals } from './arrivals.ts';
 import { PartPrinter } from './part-printer.ts';
 import { type JobData, newSlots, type PartWord, type PartWork } from './part-words.ts';
@@ -14,20 +15,33 @@ import { type Finished, finishedOptions, type Printer } from './print-options.ts
 const partBytes = { least: 1_048_576, most: 4_194_304 };
 
 /** Rejects what `view` rejects with. */
-export async function printInParts(printer: Printer, finished: Finished): Promise<void> {
+export async function printInParts(finished: Finished): Promise<void> {
+  const rest = await printParts(finished);
+  if (rest !== undefined) await printRest(finished, rest);
+}
+
+/** What is left to print where something went wrong: from the part on that failed. */
+interface Rest {
+  printer: Printer;
+  joined: Joined;
+  begin: Moment | undefined;
+}
+
+async function printParts(finished: Finished): Promise<Rest | undefined> {
   const { settings, inputs, ends } = finished;
   const arrivals = new Arrivals();
+  const newJob = () => new Job({ settings, inputs, colorful: ends.colorful }, arrivals);
+  // The first one starts, loads its code and opens its view while this thread does; whether more are needed is not known yet.
+  const jobs = [newJob()];
   const memory = newSlots();
   const own: PartPrinter = new PartPrinter(memory, (word) =>
     arrivals.add(word, memory, (slot) => own.giveBack(slot)),
   );
-  const newJob = () => new Job({ settings, inputs, colorful: ends.colorful }, arrivals);
-  // The first one loads its code and opens its view while this thread does; whether more are needed is not known yet.
-  const jobs = [newJob()];
   // Straight to its ends, unless there are parts.
   const outlet = { ...ends };
   let view: Awaited<ReturnType<Printer['openView']>> | undefined;
   try {
+    const printer = await loadPrinter();
     view = await printer.openView(
       await finishedOptions(printer, {
         ...finished,
@@ -35,26 +49,23 @@ export async function printInParts(printer: Printer, finished: Finished): Promis
       }),
     );
     const parts = view.parts(partBytes);
-    if (parts.length < 2) return await view.run();
+    if (parts.length < 2) {
+      await view.run();
+      return undefined;
+    }
     Object.assign(outlet, own.ends);
     const work: PartWork = { parts, claims: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT) };
     while (jobs.length < Math.min(settings.jobs, parts.length) - 1) jobs.push(newJob());
     for (const job of jobs) job.begin(work);
-    const printed = own.print(view, work);
-    const joined = new Joined(
-      await finishedOptions(printer, finished),
-      arrivals,
-      new printer.TextBuffer(16_384),
-      ends.warn,
-    );
-    let failed: Part | undefined;
+    const printed = own.print(printer, view, work);
+    const joined = new Joined(printer, await finishedOptions(printer, finished), arrivals, ends.warn);
     try {
-      failed = await joined.takeAll(parts);
+      const failed = await joined.takeAll(parts);
+      return failed && { printer, joined, begin: failed.begin };
     } finally {
       own.stop();
-      await Promise.all([printed, ...jobs.map((job) => job.end())]);
+      await printed;
     }
-    if (failed !== undefined) await printRest(printer, { ...finished, part: failed, joined });
   } finally {
     await Promise.all([view?.close(), ...jobs.map((job) => job.end())]);
   }
@@ -86,15 +97,9 @@ class Job {
 class Joined {
   readonly #options: ViewOptions;
   readonly #arrivals: Arrivals;
-  readonly #prefix: InstanceType<Printer['TextBuffer']>;
   readonly #warn: (line: string) => void;
-  readonly #time: EventTime = {
-    hasClock: true,
-    seconds: Number.NaN,
-    nanos: Number.NaN,
-    clockHigh: Number.NaN,
-    clockLow: Number.NaN,
-  };
+  readonly #prefix: InstanceType<Printer['TextBuffer']>;
+  readonly #time: InstanceType<Printer['TimeSlot']>;
   /** The last event of the parts that are done. */
   last: EventTime | undefined;
   /** What was written of the part at hand. */
@@ -102,14 +107,15 @@ class Joined {
   words = 0;
 
   constructor(
+    { TextBuffer, TimeSlot }: Printer,
     options: ViewOptions,
     arrivals: Arrivals,
-    prefix: InstanceType<Printer['TextBuffer']>,
     warn: (line: string) => void,
   ) {
     this.#options = options;
     this.#arrivals = arrivals;
-    this.#prefix = prefix;
+    this.#prefix = new TextBuffer(16_384);
+    this.#time = new TimeSlot();
     this.#warn = warn;
   }
 
@@ -157,7 +163,6 @@ class Joined {
 
   #prefixOf(event: EventTime): Uint8Array {
     this.#prefix.at = 0;
-    // One object for all: a new kind of them has compiled code thrown away.
     Object.assign(this.#time, event);
     this.#options.format.prefix(this.#prefix, this.#time);
     return this.#prefix.bytes.subarray(0, this.#prefix.at);
@@ -165,10 +170,7 @@ class Joined {
 }
 
 /** From a part to the end, in this thread, but for what was written of the part. */
-async function printRest(
-  printer: Printer,
-  { part: { begin }, joined, ...finished }: Finished & { part: Part; joined: Joined },
-): Promise<void> {
+async function printRest(finished: Finished, { printer, joined, begin }: Rest): Promise<void> {
   const { warn, write } = finished.ends;
   let { bytes, words } = joined;
   const ends = {
@@ -187,7 +189,7 @@ async function printRest(
   if (joined.last !== undefined) options.format.prefix(new printer.TextBuffer(16_384), joined.last);
   const view = await printer.openView(options);
   try {
-    await view.runPart({ begin, end: undefined }, { firstPrefixBytes: 0 }, false);
+    await view.runPart({ begin, end: undefined }, printer.newEdges(), false);
   } finally {
     await view.close();
   }

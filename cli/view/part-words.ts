@@ -24,10 +24,10 @@ export interface JobData {
   memory: SharedArrayBuffer;
 }
 
-/** What a view writes at a time, and an event. */
-export const slotBytes = 147_456;
+/** What is handed over at a time: seldom, as it takes both threads through a lot of code. */
+export const slotBytes = 1_048_576;
 
 /** Lines that may wait for their turn: 16 MiB. Memory that is never written to costs nothing. */
 export function newSlots(): SharedArrayBuffer {
-  return new SharedArrayBuffer(slotBytes * 114);
+  return new SharedArrayBuffer(slotBytes * 16);
 }

@@ -33,6 +33,7 @@ export async function finishedOptions(
     ...(await printOptions(printer, settings, ends)),
     inputs,
     intersection: settings.intersection,
+    isAlone: true,
     opened: (streams) => ends.stats?.opened(streams),
   };
 }

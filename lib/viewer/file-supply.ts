@@ -8,9 +8,9 @@ export class FileSupply implements PacketSupply {
   readonly #file: PacketFile;
   #at = 0;
 
-  constructor(stream: DataStream, windowBytes: number) {
+  constructor(stream: DataStream, windowBytes: number, isAlone: boolean) {
     this.#stream = stream;
-    this.#file = new PacketFile(windowBytes);
+    this.#file = new PacketFile(windowBytes, isAlone);
   }
 
   /** The packet that comes next, by its place in the table. */

@@ -19,7 +19,9 @@ export class Merge<S extends Ranked> {
 
   /** The stream whose message comes first. */
   get first(): S | undefined {
-    return this.#heap[0];
+    const heap = this.#heap;
+    // Looking beyond the end would have the loop compiled anew at the end of each part.
+    return heap.length === 0 ? undefined : heap[0];
   }
 
   /** All streams that have a message at hand. */
@@ -70,8 +72,9 @@ export class Merge<S extends Ranked> {
 function compare(a: Ranked, b: Ranked): number {
   const x = a.messages;
   const y = b.messages;
-  if (x.seconds !== y.seconds) return x.seconds < y.seconds ? -1 : 1;
-  return x.nanos - y.nanos || a.rank - b.rank || x.kind - y.kind || compareEqual(a, b);
+  // One sum: a way that is gone only where a second ends would have this compiled anew at the first one.
+  const time = (x.seconds - y.seconds) * 1e9 + (x.nanos - y.nanos);
+  return time || a.rank - b.rank || x.kind - y.kind || compareEqual(a, b);
 }
 
 function compareEqual(a: Ranked, b: Ranked): number {

@@ -2,6 +2,7 @@
  * Reads the packets of a data stream, one after the other: a window of the file at a time, so that small packets do not
  * cost a read each. One descriptor, and the window, whatever the stream holds.
  */
+import { readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { MillraceError, why } from '../errors.ts';
 import { limits } from '../limits.ts';
@@ -9,15 +10,17 @@ import { type Packet, packetError, type StreamFile } from './packet-table.ts';
 
 export class PacketFile {
   readonly #windowBytes: number;
+  readonly #isAlone: boolean;
   #file: StreamFile | undefined;
   #handle: FileHandle | undefined;
   #window: Buffer = Buffer.alloc(0);
   #start = 0;
   #end = 0;
 
-  /** `windowBytes`: what is read at the least, where the file has it. */
-  constructor(windowBytes: number) {
+  /** `windowBytes`: what is read at the least, where the file has it. `isAlone`: reading holds up the thread. */
+  constructor(windowBytes: number, isAlone = false) {
     this.#windowBytes = windowBytes;
+    this.#isAlone = isAlone;
   }
 
   /** The packet's bytes if they are in memory: lent until the next `load`. */
@@ -44,11 +47,16 @@ export class PacketFile {
     this.#end = offsetBytes;
     while (this.#end - offsetBytes < sizeBytes) {
       const got = this.#end - offsetBytes;
-      const read = await this.#handle?.read(this.#window, got, wanted - got, this.#end);
-      if (read === undefined || read.bytesRead === 0)
-        throw packetError(file.path, offsetBytes, 'the file became shorter while it was read');
-      this.#end += read.bytesRead;
+      const bytes = await this.#read(got, wanted - got);
+      if (bytes === 0) throw packetError(file.path, offsetBytes, 'the file became shorter while it was read');
+      this.#end += bytes;
     }
+  }
+
+  async #read(at: number, bytes: number): Promise<number> {
+    const handle = this.#handle as FileHandle;
+    if (this.#isAlone) return readSync(handle.fd, this.#window, at, bytes, this.#end);
+    return (await handle.read(this.#window, at, bytes, this.#end)).bytesRead;
   }
 
   async close(): Promise<void> {

@@ -15,9 +15,14 @@ export interface Part {
 
 /** What a part's neighbours have to know of it: its first and its last event, and what stands before the first one. */
 export interface Edges {
-  first?: EventTime;
+  first: EventTime | undefined;
   firstPrefixBytes: number;
-  last?: EventTime;
+  last: EventTime | undefined;
+}
+
+/** To be filled in. */
+export function newEdges(): Edges {
+  return { first: undefined, firstPrefixBytes: 0, last: undefined };
 }
 
 /** How many bytes of packets belong to a part: four packets of each stream, within these bounds. */

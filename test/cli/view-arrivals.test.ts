@@ -2,7 +2,7 @@ import test from 'ava';
 import { Arrivals } from '../../cli/view/arrivals.ts';
 import { newSlots, slotBytes } from '../../cli/view/part-words.ts';
 
-const edges = { firstPrefixBytes: 0 };
+const edges = { first: undefined, firstPrefixBytes: 0, last: undefined };
 
 test('what is said of a later part waits for its turn, and its memory is given back when it is written', async (t) => {
   const arrivals = new Arrivals();

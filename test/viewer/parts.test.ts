@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { type Edges, openView, type Part, TextFormat, TimeText } from '../../lib/viewer/print.ts';
+import { newEdges, openView, type Part, TextFormat, TimeText } from '../../lib/viewer/print.ts';
 import { writeTrace } from '../bench/view-trace.ts';
 import { corpusCases } from '../helpers/corpus.ts';
 import { plainStyle } from '../helpers/view.ts';
@@ -34,8 +34,7 @@ async function textOf(inputs: readonly string[], partBytes: number | undefined):
   const all: string[] = [];
   for (const part of parts.toReversed()) {
     const own = await open();
-    const edges: Edges = { firstPrefixBytes: 0 };
-    await own.run.runPart(part, edges, true);
+    await own.run.runPart(part, newEdges(), true);
     await own.run.close();
     all.unshift(...own.told);
   }

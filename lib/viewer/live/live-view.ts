@@ -17,6 +17,7 @@ import { compareMoments, type Moment } from '../moment.ts';
 import { isInside, type TimeRange } from '../range.ts';
 import { rankStreams } from '../rank.ts';
 import { TextBuffer } from '../text/text-buffer.ts';
+import { TimeSlot } from '../time-slot.ts';
 import type { ViewOptions } from '../view.ts';
 import { LiveStream } from './live-stream.ts';
 import { LiveTrace } from './live-trace.ts';
@@ -39,6 +40,8 @@ export class LiveView {
   readonly #waiting = new Set<LiveStream>();
   readonly #merge = new Merge<LiveStream>();
   readonly #last: Moment = { ...beginning };
+  /** Of the event that is shown. */
+  readonly #time = new TimeSlot();
   #range: TimeRange | undefined;
 
   constructor(options: LiveViewOptions) {
@@ -205,9 +208,12 @@ export class LiveView {
       out.start = start;
       const wanted = messages.event.wanted && isInside(messages, this.#range) && messages.passes();
       try {
-        if (wanted) format.prefix(out, messages);
+        if (wanted) {
+          this.#time.take(messages);
+          format.prefix(out, this.#time);
+        }
         messages.render(out, wanted);
-        if (wanted) format.suffix?.(out, messages);
+        if (wanted) format.suffix?.(out, this.#time);
       } catch (error) {
         out.at = start;
         throw error;

@@ -72,12 +72,11 @@ export class TextFormat implements LineFormat {
   }
 
   #timeSince(u: Uint8Array, n: number, { seconds, nanos }: EventTime): number {
-    let whole = seconds - this.#seconds;
-    let rest = nanos - this.#nanos;
-    if (rest < 0) {
-      whole -= 1;
-      rest += 1_000_000_000;
-    }
+    const nano = nanos - this.#nanos;
+    // Not a branch: what is done only where a second ends would have this compiled anew at the first one.
+    const borrowed = nano < 0 ? 1 : 0;
+    const whole = seconds - this.#seconds - borrowed;
+    const rest = nano + borrowed * 1_000_000_000;
     if (whole < 0 || whole > 4_294_967_295) return writeNano(u, writeText(u, n, `${whole}.`), rest);
     const at = writeUnsigned(u, n, whole);
     u[at] = 46;
