@@ -79,6 +79,9 @@ export const limits = {
   slabs: 32,
   /** Slabs one session may hold, so that a stalled one cannot starve the others. */
   slabsPerSession: 8,
+  /** Slabs that packets on their way to next relays may hold in memory beside: of all sessions, and of one. */
+  forwardSlabs: 24,
+  forwardSlabsPerSession: 8,
   /** Slabs that packets may not take: requests come in while every packet waits for the disk. */
   requestSlabs: 4,
   /** The buffer that all idle sockets share. */

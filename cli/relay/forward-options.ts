@@ -20,7 +20,7 @@ export const forwardOptionTable: readonly Option<RelaySettings>[] = [
   {
     name: 'no-store',
     section: forwarding,
-    help: 'Keep nothing here of what is passed on: only the last packets of each stream while its session lasts.',
+    help: 'Keep nothing here of what is passed on: only, while a live session lasts, its last packets for viewers.',
     set: (settings, on) => {
       settings.noStore = on;
     },

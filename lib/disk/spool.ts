@@ -15,6 +15,7 @@ import { Standing } from '../stage/standing.ts';
 import { makeDirectory } from './directories.ts';
 import { encodeFrame } from './frame-codec.ts';
 import { createLogFile, type LogWriter } from './log-writer.ts';
+import { SpoolTail, type TailBudget } from './spool-tail.ts';
 
 /** One file of a spool. */
 export interface SpoolSegment {
@@ -45,11 +46,14 @@ const usualSegmentBytes = 16 * 1024 * 1024;
 const leastSegmentBytes = 65_536;
 /** What may wait to be written before who sends is held back, bytes. */
 const mostWaitingBytes = 8 * 1024 * 1024;
+const noTail: readonly TailBudget[] = [{ held: 0, most: 0 }];
 
 /** See the file's head. */
 export class Spool {
   readonly directory: string;
   readonly segments: SpoolSegment[] = [];
+  /** What came last, for a reader that keeps up. */
+  readonly tail: SpoolTail;
   note: SpoolNote = { acknowledged: 0 };
   readonly #segmentBytes: number;
   readonly #standing = new Standing();
@@ -62,20 +66,27 @@ export class Spool {
   #failed: MillraceError | undefined;
   #watchers: (() => void)[] = [];
 
-  private constructor(directory: string, segmentBytes: number) {
+  private constructor(directory: string, segmentBytes: number, budgets: readonly TailBudget[]) {
     this.directory = directory;
+    this.tail = new SpoolTail(budgets);
     this.#segmentBytes = segmentBytes;
   }
 
-  /** A new spool in a directory of its own, which is made. Throws MR_ERR_DISK_CREATE. */
-  static create(directory: string, segmentBytes = usualSegmentBytes): Spool {
+  /**
+   * A new spool in a directory of its own, which is made. `budgets`: what may be held of it in memory. Throws
+   * MR_ERR_DISK_CREATE.
+   */
+  static create(directory: string, segmentBytes = usualSegmentBytes, budgets = noTail): Spool {
     makeDirectory(directory);
-    return new Spool(directory, segmentBytes);
+    const spool = new Spool(directory, segmentBytes, budgets);
+    // Its reader will be there in a moment.
+    spool.tail.begin(0);
+    return spool;
   }
 
   /** What a process that died has left; it takes no more frames. Throws MR_ERR_DISK_READ. */
   static open(directory: string): Spool {
-    const spool = new Spool(directory, usualSegmentBytes);
+    const spool = new Spool(directory, usualSegmentBytes, noTail);
     try {
       for (const name of readdirSync(directory).sort()) {
         const [, segment, firstFrame, openingFrames] = segmentName.exec(name) ?? [];
@@ -135,6 +146,7 @@ export class Spool {
   append(batch: FrameBatch): void {
     for (const frame of batch.frames) if (this.#failed === undefined) this.#put(frame, batch.slab);
     releaseBatch(batch);
+    if (this.tail.isKeeping) this.#changed();
   }
 
   #put(frame: Frame, slab: Slab | undefined): void {
@@ -145,6 +157,7 @@ export class Spool {
       this.#lastOf.set(frame.stream, segment.firstFrame + segment.frames);
     if (frame.kind === 'streamEnd') this.#lastOf.delete(frame.stream);
     segment.frames += 1;
+    this.tail.put(frame, slab);
     this.#write(segment, frame, slab, 1);
   }
 
@@ -231,8 +244,9 @@ export class Spool {
     return segment === undefined || segment.firstFrame + segment.written > last;
   }
 
-  /** Resolves when little enough waits to be written. */
+  /** Resolves when little enough waits to be written, and memory may hold more; for that it is a moment at the most. */
   async room(): Promise<void> {
+    await this.tail.room();
     while (this.#waitingBytes > mostWaitingBytes && this.#failed === undefined) await this.change();
   }
 

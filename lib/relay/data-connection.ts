@@ -48,8 +48,9 @@ export class DataConnection implements Owner {
     this.#events = events;
     this.address = accepted.remoteAddress ?? '';
     this.peer = `${this.address}:${accepted.remotePort ?? 0}`;
-    const { pool, scratch } = relay;
-    const quota = pool.quota(relay.limits.slabsPerSession, relay.limits.requestSlabs);
+    const { pool, scratch, forwarder, limits } = relay;
+    const forwarded = forwarder === undefined ? 0 : limits.forwardSlabsPerSession;
+    const quota = pool.quota(limits.slabsPerSession + forwarded, limits.requestSlabs);
     const source = socketSource(accepted, { pool, quota, scratch, name: this.peer });
     this.#pipe = compose(
       [

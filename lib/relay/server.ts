@@ -279,7 +279,10 @@ class RelayServer implements Relay {
       options: this.#options,
       limits,
       store,
-      pool: new SlabPool({ slabBytes: limits.slabBytes, slabs: limits.slabs }),
+      pool: new SlabPool({
+        slabBytes: limits.slabBytes,
+        slabs: limits.slabs + (forwarder === undefined ? 0 : limits.forwardSlabs),
+      }),
       scratch: Buffer.allocUnsafeSlow(limits.scratchBytes),
       sessions: new Map(),
       streams: new Map(),

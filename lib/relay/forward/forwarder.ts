@@ -6,8 +6,10 @@
 import { randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { Spool } from '../../disk/spool.ts';
+import type { TailBudget } from '../../disk/spool-tail.ts';
 import { thinOldest } from '../../disk/spool-thin.ts';
 import { why } from '../../errors.ts';
+import { limits } from '../../limits.ts';
 import type { FrameBatch } from '../../stage/batch.ts';
 import type { Frame } from '../../stage/frames.ts';
 import type { Slab } from '../../stage/slab.ts';
@@ -37,6 +39,8 @@ export class Forwarder implements FrameTap {
   readonly #run = Date.now();
   /** Where sessions go on to that named a way themselves. */
   readonly #routes = new Map<number, ForwardTarget>();
+  /** What is held in memory of all spools. */
+  readonly #tails: TailBudget = { held: 0, most: limits.forwardSlabs };
   #droppedPackets = 0;
   #thinning = false;
 
@@ -196,16 +200,19 @@ export class Forwarder implements FrameTap {
     const { spoolPath } = this.#options;
     const route = this.#routes.get(session);
     const targets = route === undefined ? this.#options.targets : [route];
+    // Of all its ways together, so that its producer's data never has to wait for what the slowest of them holds.
+    const tails = [this.#tails, { held: 0, most: limits.forwardSlabsPerSession }];
     this.#bySession.set(
       session,
-      targets.map((target, at) =>
-        this.#ship(session, this.#created(`${spoolPath}/${this.#run}-${session}-${at}`, target), target),
-      ),
+      targets.map((target, at) => {
+        const directory = `${spoolPath}/${this.#run}-${session}-${at}`;
+        return this.#ship(session, this.#created(directory, target, tails), target);
+      }),
     );
   }
 
-  #created(directory: string, { uri }: ForwardTarget): Spool {
-    const spool = Spool.create(directory, segmentBytesOf(this.#options));
+  #created(directory: string, { uri }: ForwardTarget, tails: readonly TailBudget[]): Spool {
+    const spool = Spool.create(directory, segmentBytesOf(this.#options), tails);
     spool.noted({ uri, token: randomBytes(16).toString('hex') });
     return spool;
   }

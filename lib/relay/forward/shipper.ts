@@ -8,7 +8,7 @@ import { isAfter } from '../../disk/ledger.ts';
 import type { Spool } from '../../disk/spool.ts';
 import { readSpool, type SpoolPart } from '../../disk/spool-reader.ts';
 import { MillraceError, why } from '../../errors.ts';
-import type { FrameBatch } from '../../stage/batch.ts';
+import { type FrameBatch, releaseBatch } from '../../stage/batch.ts';
 import type { Frame, SessionOpen } from '../../stage/frames.ts';
 import { Standing } from '../../stage/standing.ts';
 import { tell } from '../../telemetry.ts';
@@ -18,6 +18,7 @@ import type { ForwardTarget, ShipperStatus } from './options.ts';
 import { type SessionThere, type StoredThere, sessionThere } from './stored-there.ts';
 
 const nothing: StoredThere = new Map();
+const gone = { stage: 'relay client', why: 'it was destroyed' };
 const firstRetryMs = 100;
 const mostRetryMs = 5000;
 const askEveryMs = 100;
@@ -287,6 +288,12 @@ function rangesOf(unsure: ReadonlyMap<number, { name: string; first: bigint; las
 
 function write(sink: RelaySink, batch: FrameBatch): Promise<void> {
   return new Promise((resolve, reject) => {
+    if (sink.destroyed) {
+      // It would not take the batch over.
+      releaseBatch(batch);
+      reject(sink.errored ?? new MillraceError('MR_ERR_STAGE_FAILED', gone));
+      return;
+    }
     sink.write(batch, (error) => (error ? reject(error) : resolve()));
   });
 }
@@ -295,8 +302,7 @@ function finish(sink: RelaySink): Promise<void> {
   return new Promise((resolve, reject) => {
     sink.once('error', reject).once('close', () => {
       if (sink.writableFinished) resolve();
-      else
-        reject(new MillraceError('MR_ERR_STAGE_FAILED', { stage: 'relay client', why: 'it was destroyed' }));
+      else reject(new MillraceError('MR_ERR_STAGE_FAILED', gone));
     });
     sink.end();
   });
