@@ -37,7 +37,8 @@ export class SpoolTail {
   #last: { slab: Slab; share: Slab } | undefined;
   /** Slabs of this tail that have not come home. */
   #held = 0;
-  #whenHome: (() => void) | undefined;
+  /** Those who wait for room: a session's connections do so at the same time. */
+  readonly #waiting = new Set<() => void>();
 
   /** `budgets`: all of them have to have room. */
   constructor(budgets: readonly TailBudget[]) {
@@ -95,7 +96,7 @@ export class SpoolTail {
       for (const budget of budgets) budget.held -= 1;
       this.#held -= 1;
       slab.release();
-      this.#whenHome?.();
+      this.#roomMade();
     });
     this.#last = { slab, share };
     return share.retain();
@@ -109,13 +110,18 @@ export class SpoolTail {
     if (this.#first === undefined || this.#held === 0) return;
     if (this.#budgets.every(({ held, most }) => held + fewSlabs < most)) return;
     await new Promise<void>((resolve) => {
-      const moment = setTimeout(() => this.#whenHome?.(), momentMs);
-      this.#whenHome = () => {
+      const goOn = (): void => {
         clearTimeout(moment);
-        this.#whenHome = undefined;
+        this.#waiting.delete(goOn);
         resolve();
       };
+      const moment = setTimeout(goOn, momentMs);
+      this.#waiting.add(goOn);
     });
+  }
+
+  #roomMade(): void {
+    for (const goOn of this.#waiting) goOn();
   }
 
   /** Whether frame `from` is here. */
@@ -147,5 +153,6 @@ export class SpoolTail {
   drop(): void {
     this.#first = undefined;
     for (const { slab } of this.#frames.splice(0)) slab?.release();
+    this.#roomMade();
   }
 }

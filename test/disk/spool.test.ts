@@ -125,3 +125,18 @@ test('a tail never holds more slabs than its budgets allow, whoever has them', (
   t.is(all.held, 0);
   t.true(slabs.every(({ owners }) => owners === 1));
 });
+
+test('whoever waits for room goes on when there is some, or after a moment, however many wait', async (t) => {
+  const budget = { held: 0, most: 2 };
+  const tail = new SpoolTail([budget]);
+  tail.begin(0);
+  const put = () => tail.put(f.data(0n, { start: 0, end: 10 }), looseSlab(Buffer.alloc(10)));
+  put();
+  // nobody takes it
+  await Promise.all([tail.room(), tail.room()]);
+  t.is(budget.held, 1);
+  const waiting = Promise.all([tail.room(), tail.room()]);
+  tail.take(0)?.slab?.release();
+  await waiting;
+  t.is(budget.held, 0);
+});
