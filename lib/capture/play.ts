@@ -1,7 +1,7 @@
 /**
  * Plays one side of a recorded conversation to a live peer: the clients' to a server, or the server's to clients that
- * connect. What the peer says is held against the recording; the first difference ends it. For producers' side of the
- * relay protocol, whose handles and ids a live relay gives anew, there is `replayer.ts`.
+ * connect. What the peer says is held against the recording; the first difference ends it. Viewers repeat the numbers that
+ * a relay gave them: `replayed-viewer.ts`. For producers' side of the relay protocol there is `replayer.ts`.
  *
  * As a client all connections are played in the recorded order. As a server each is played for itself, for clients
  * with several connections do not use them in the same order twice.
@@ -14,6 +14,7 @@ import { listen } from '../network/listen.ts';
 import { listenPath } from '../network/listen-unix.ts';
 import { Tempo } from '../stage/tempo.ts';
 import type { ConnectionOpen, ConnectionRole, Direction } from './conversation.ts';
+import { LearntIds } from './learnt-ids.ts';
 import { Played, Queue } from './played-connection.ts';
 import { readRecording } from './recording.ts';
 
@@ -68,6 +69,7 @@ class Player {
   readonly #signal: AbortSignal;
   readonly #timeoutMs: number;
   readonly #ours: Direction;
+  readonly #ids = new LearntIds();
   readonly #report: PlayReport = { connections: 0, sentBytes: 0, heardBytes: 0, recordedMs: 0, elapsedMs: 0 };
 
   constructor(options: PlayOptions, signal: AbortSignal) {
@@ -159,6 +161,7 @@ class Player {
       side,
       ours: this.#ours,
       timeoutMs: this.#timeoutMs,
+      ids: this.#ids,
       report: this.#report,
     });
   }

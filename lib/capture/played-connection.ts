@@ -4,7 +4,9 @@ import { MillraceError } from '../errors.ts';
 import { tell } from '../telemetry.ts';
 import type { ConnectionOpen, Direction, Utterance } from './conversation.ts';
 import { type Heard, HeardBytes, HeardRequests, heardAnything } from './heard.ts';
+import type { LearntIds } from './learnt-ids.ts';
 import { LiveSocket } from './live-socket.ts';
+import { ReplayedViewer } from './replayed-viewer.ts';
 
 export interface PlayedOptions {
   open: ConnectionOpen;
@@ -13,6 +15,8 @@ export interface PlayedOptions {
   side: 'client' | 'server';
   ours: Direction;
   timeoutMs: number;
+  /** Of all connections that are played. */
+  ids: LearntIds;
   /** Bytes are counted there. */
   report: { sentBytes: number; heardBytes: number };
 }
@@ -23,24 +27,34 @@ export class Played {
   readonly #name: string;
   readonly #socket: LiveSocket;
   readonly #heard: Heard;
+  /** Of a viewer, which must say the live relay's numbers. */
+  readonly #viewer: ReplayedViewer | undefined;
 
   constructor(options: PlayedOptions) {
-    const { open, socket, side, timeoutMs, report } = options;
+    const { open, socket, side, timeoutMs, ids, report } = options;
     this.#options = options;
     this.#name = `${open.role} connection ${open.connection}`;
     const mismatch = (what: string, got: string, expected: string) => this.#mismatch(what, got, expected);
+    const isViewer = side === 'client' && open.role === 'live';
+    const viewer = isViewer ? new ReplayedViewer({ ids, mismatch, timeoutMs }) : undefined;
+    this.#viewer = viewer;
+    viewer?.onRoom(() => socket.resume());
     if (side === 'server' && open.role === 'control') this.#heard = new HeardRequests(mismatch);
     else if (side === 'server' && open.role === 'data') this.#heard = heardAnything;
     else this.#heard = new HeardBytes(mismatch, () => socket.resume());
     this.#socket = new LiveSocket(socket, this.#name, timeoutMs, (bytes) => {
       report.heardBytes += bytes.length;
-      if (!this.#heard.live(bytes)) socket.pause();
+      if (!(viewer ?? this.#heard).live(bytes)) socket.pause();
     });
+    viewer?.attach(this.#socket);
   }
 
   async play(said: Exclude<Utterance, ConnectionOpen>): Promise<void> {
     const { ours, report } = this.#options;
-    if (said.kind === 'bytes' && said.direction === ours) {
+    if (said.kind === 'bytes' && this.#viewer !== undefined) {
+      if (said.direction === ours) report.sentBytes += await this.#viewer.toServer(said.bytes);
+      else await this.#viewer.fromServer(said.bytes);
+    } else if (said.kind === 'bytes' && said.direction === ours) {
       report.sentBytes += said.bytes.length;
       await this.#socket.send([said.bytes]);
     } else if (said.kind === 'bytes') {

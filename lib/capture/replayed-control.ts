@@ -8,9 +8,15 @@ import { MillraceError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Struct } from '../schema/index.ts';
 import { Framer } from '../stage/framer.ts';
-import { type CommandName, relayCommands, replyLayout, requestHeader } from '../wire/relay/index.ts';
+import {
+  type CommandName,
+  relayCommands,
+  replyLayout,
+  requestHeader,
+  requestLayout,
+} from '../wire/relay/index.ts';
+import type { LearntIds } from './learnt-ids.ts';
 import type { LiveSocket } from './live-socket.ts';
-import type { RelayNames } from './relay-names.ts';
 import { type Reply, ReplyReader } from './replies.ts';
 
 /** A request that has a reply, and how to say it again. */
@@ -45,7 +51,7 @@ const pollMs = 10;
 /** See the file's head. */
 export class ReplayedControl {
   readonly #path: string;
-  readonly #names: RelayNames;
+  readonly #ids: LearntIds;
   readonly #totals: ReplayTotals;
   readonly #timeoutMs: number;
   readonly #framer: Framer<RequestHeader>;
@@ -59,9 +65,9 @@ export class ReplayedControl {
   #minor = 0;
 
   /** `path`: of the recording, for errors. `timeoutMs`: how long the relay may take for a reply. */
-  constructor(options: { path: string; names: RelayNames; totals: ReplayTotals; timeoutMs: number }) {
+  constructor(options: { path: string; ids: LearntIds; totals: ReplayTotals; timeoutMs: number }) {
     this.#path = options.path;
-    this.#names = options.names;
+    this.#ids = options.ids;
     this.#totals = options.totals;
     this.#timeoutMs = options.timeoutMs;
     this.#framer = new Framer(
@@ -115,7 +121,8 @@ export class ReplayedControl {
       payload,
     ]);
     const name = row?.since === undefined ? undefined : row.name;
-    if (name !== undefined) this.#names.rewriteRequest(name, this.#minor, bytes.subarray(headerBytes));
+    const request = name && requestLayout(name, this.#minor, payload.length);
+    if (request !== undefined) this.#ids.rewrite(request, bytes.subarray(headerBytes));
     this.#totals.requests += 1;
     this.#ready.push(bytes);
     const layout = replyLayoutOf(name, this.#minor);
@@ -152,10 +159,8 @@ export class ReplayedControl {
     }
     this.#totals.replies += 1;
     this.#compare(exchange, recorded, live);
-    if (recorded.handle !== undefined && live.handle !== undefined)
-      this.#names.streams.set(recorded.handle, live.handle);
-    if (recorded.sessionId === undefined || live.sessionId === undefined) return;
-    this.#names.sessions.set(recorded.sessionId, live.sessionId);
+    this.#ids.learn(exchange.layout, recorded, live);
+    if (command !== 'createSession') return;
     const { outputPath: path } = live;
     const { outputPath: recordedPath } = recorded;
     if (path !== undefined && recordedPath !== undefined) this.#totals.sessions.push({ recordedPath, path });

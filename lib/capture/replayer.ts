@@ -11,9 +11,9 @@ import { Framer } from '../stage/framer.ts';
 import { Tempo } from '../stage/tempo.ts';
 import { dataHeader } from '../wire/relay/index.ts';
 import type { ConnectionOpen, Utterance } from './conversation.ts';
+import { LearntIds } from './learnt-ids.ts';
 import { LiveSocket } from './live-socket.ts';
 import { readRecording } from './recording.ts';
-import { RelayNames } from './relay-names.ts';
 import { ReplayedControl, type ReplayTotals } from './replayed-control.ts';
 
 export interface ReplayOptions {
@@ -72,7 +72,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayReport> {
 class Replayer {
   readonly #options: ReplayOptions;
   readonly #timeoutMs: number;
-  readonly #names = new RelayNames();
+  readonly #ids = new LearntIds();
   readonly #open = new Map<number, Played>();
   readonly #report: ReplayReport = {
     connections: 0,
@@ -145,7 +145,7 @@ class Replayer {
     if (role === 'data') return this.#playData(new LiveSocket(dialled, name, this.#timeoutMs, () => {}));
     const control = new ReplayedControl({
       path,
-      names: this.#names,
+      ids: this.#ids,
       totals: this.#report,
       timeoutMs: this.#timeoutMs,
     });
@@ -170,7 +170,7 @@ class Replayer {
         headerBytes: dataHeader.minSizeBytes,
         header: (bytes, at) => {
           const header = Buffer.from(bytes.subarray(at, at + dataHeader.minSizeBytes));
-          this.#names.rewriteData(header);
+          this.#ids.rewrite(dataHeader, header);
           return { header, bodyBytes: dataHeader.decode(header).dataSizeBytes, collectBytes: 0 };
         },
       },

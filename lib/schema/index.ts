@@ -9,6 +9,7 @@ export {
   fixedString,
   flag,
   i64,
+  id,
   list,
   optional,
   optionalString,

@@ -17,6 +17,8 @@ export interface Integer {
   readonly flag: boolean;
   /** The only value allowed. */
   readonly constant: number | bigint | undefined;
+  /** See `id`. */
+  readonly names?: string;
 }
 
 /**
@@ -152,6 +154,14 @@ export const i64: Type<bigint, Integer> = integer(8, true);
 /** An integer that is a boolean: any value but 0 is true; true is written as 1. */
 export function flag(of: Type<number, Integer>): Type<boolean, Integer> {
   return { ...integer(of.sizeBytes, of.signed), flag: true };
+}
+
+/**
+ * A number that whoever answers has given to something of the sort `names`, and that stands for it from then on: another
+ * one gives another number to the same thing.
+ */
+export function id(names: string): Type<bigint, Integer> {
+  return { ...u64, names };
 }
 
 /** An integer with one allowed value, such as a magic number. On the wire only, not in the value. */

@@ -1,7 +1,7 @@
 /** GET_NEXT_INDEX, GET_PACKET, GET_METADATA. Where a reply has bytes behind it, they pass in parts: only its head is here. */
-import { struct, u32, u64 } from '../../schema/index.ts';
+import { id, struct, u32, u64 } from '../../schema/index.ts';
 
-export const getNextIndex = struct('getNextIndex', [['streamId', u64, 'relay handle']]);
+export const getNextIndex = struct('getNextIndex', [['streamId', id('stream'), 'relay handle']]);
 
 const index = [
   ['offsetBytes', u64, 'bytes', "in the stream's file"],
@@ -22,7 +22,7 @@ export const getNextIndexReply = struct('getNextIndexReply', index);
 export const indexStatus = { ok: 1, retry: 2, hangUp: 3, error: 4, inactive: 5, endOfFile: 6 } as const;
 
 export const getPacket = struct('getPacket', [
-  ['streamId', u64, 'relay handle'],
+  ['streamId', id('stream'), 'relay handle'],
   ['offsetBytes', u64, 'bytes', 'in the file of the last index'],
   ['lengthBytes', u32, 'bytes'],
 ]);
@@ -36,7 +36,9 @@ export const getPacketReply = struct('getPacketReply', [
 
 export const packetStatus = { ok: 1, retry: 2, error: 3, endOfFile: 4 } as const;
 
-export const getMetadata = struct('getMetadata', [['streamId', u64, 'relay handle of the metadata stream']]);
+export const getMetadata = struct('getMetadata', [
+  ['streamId', id('stream'), 'relay handle of the metadata stream'],
+]);
 
 /** `lengthBytes` bytes follow: whole metadata packets. */
 export const getMetadataReply = struct('getMetadataReply', [
@@ -57,7 +59,7 @@ export const getNextRecordReply = struct('getNextRecordReply', [
 
 /** Between millrace programs: the next packet is the one at `position`, or the first behind it that is still there. */
 export const seekStream = struct('seekStream', [
-  ['streamId', u64, 'relay handle'],
+  ['streamId', id('stream'), 'relay handle'],
   ['position', u64, 'packets, of a metadata stream bytes'],
 ]);
 

@@ -1,10 +1,10 @@
 /** CONNECT, LIST_SESSIONS, CREATE_SESSION, DETACH_SESSION. */
 import { limits } from '../../limits.ts';
-import { fixedString, list, struct, text, u32, u64 } from '../../schema/index.ts';
+import { fixedString, id, list, struct, text, u32 } from '../../schema/index.ts';
 
 /** Request and reply alike: each side says its own version, both then use the smaller minor. */
 export const connect = struct('connect', [
-  ['viewerSessionId', u64, 'ignored when asked, a counter in the reply'],
+  ['viewerSessionId', id('viewer'), 'ignored when asked, a counter in the reply'],
   ['major', u32, 'major version', 'must be 2'],
   ['minor', u32, 'minor version'],
   ['connectionType', u32, 'connectionTypes', '0 in the reply'],
@@ -22,7 +22,7 @@ export const millrace = { viewerSessionId: 0x6d69_6c6c_7261_6365n, connectionTyp
 export const listSessions = struct('listSessions', []);
 
 const facts = [
-  ['sessionId', u64, 'relay session id'],
+  ['sessionId', id('session'), 'relay session id'],
   ['liveTimerUs', u32, 'us', '0 = not live'],
   ['clients', u32, 'viewers', '0 or 1 at other relays'],
   ['streams', u32, 'streams', 'metadata streams included'],
@@ -62,7 +62,7 @@ export const createSessionReply = struct('createSessionReply', [['status', u32, 
 
 export const createStatus = { ok: 1, error: 2 } as const;
 
-export const detachSession = struct('detachSession', [['sessionId', u64, 'relay session id']]);
+export const detachSession = struct('detachSession', [['sessionId', id('session'), 'relay session id']]);
 
 export const detachSessionReply = struct('detachSessionReply', [['status', u32, 'detachStatus']]);
 

@@ -1,9 +1,9 @@
 /** ATTACH_SESSION, GET_NEW_STREAMS. */
 import { limits } from '../../limits.ts';
-import { fixedString, list, struct, u32, u64 } from '../../schema/index.ts';
+import { fixedString, id, list, struct, u32, u64 } from '../../schema/index.ts';
 
 export const attachSession = struct('attachSession', [
-  ['sessionId', u64, 'relay session id'],
+  ['sessionId', id('session'), 'relay session id'],
   ['offset', u64, 'ignored, 0 when sent'],
   ['seek', u32, 'seeks'],
 ]);
@@ -13,8 +13,8 @@ export const seeks = { beginning: 1, last: 2 } as const;
 
 /** Streams of one `ctfTraceId` are one CTF trace; they have the same path. */
 export const viewerStream = struct('viewerStream', [
-  ['streamId', u64, 'relay handle'],
-  ['ctfTraceId', u64, 'CTF trace id'],
+  ['streamId', id('stream'), 'relay handle'],
+  ['ctfTraceId', id('trace'), 'CTF trace id'],
   ['metadataFlag', u32, '1 = metadata stream'],
   ['pathName', fixedString(4096), 'text', 'of the CTF trace'],
   ['channelName', fixedString(255), 'text', '`CHANNEL_CPU` or `metadata`'],
@@ -41,7 +41,7 @@ export const attachStatus = {
  * says the same key within that time gets them back, streams that came and went meanwhile included.
  */
 export const attachKept = struct('attachKept', [
-  ['sessionId', u64, 'relay session id'],
+  ['sessionId', id('session'), 'relay session id'],
   ['key', u64, 'names the viewer; a number that nobody guesses'],
   ['seek', u32, 'seeks', 'where there are no places'],
   ['keepSeconds', u32, 's', 'how long they are kept; the relay has a ceiling'],
@@ -53,7 +53,7 @@ export const attachKeptReply = struct('attachKeptReply', [
   ...streams,
 ]);
 
-export const getNewStreams = struct('getNewStreams', [['sessionId', u64, 'relay session id']]);
+export const getNewStreams = struct('getNewStreams', [['sessionId', id('session'), 'relay session id']]);
 
 export const getNewStreamsReply = struct('getNewStreamsReply', [
   ['status', u32, 'newStreamsStatus'],

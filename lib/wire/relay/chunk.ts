@@ -1,6 +1,6 @@
 /** CREATE_TRACE_CHUNK, CLOSE_TRACE_CHUNK, TRACE_CHUNK_EXISTS, ROTATE_STREAMS. */
 import { limits } from '../../limits.ts';
-import { flag, list, optional, optionalString, struct, u8, u32, u64 } from '../../schema/index.ts';
+import { flag, id, list, optional, optionalString, struct, u8, u32, u64 } from '../../schema/index.ts';
 
 export const createTraceChunk = struct('createTraceChunk', [
   ['chunkId', u64, 'chunk id'],
@@ -42,7 +42,7 @@ export const traceChunkExistsReply = struct('traceChunkExistsReply', [
 ]);
 
 export const rotateStream = struct('rotateStream', [
-  ['streamId', u64, 'relay handle'],
+  ['streamId', id('stream'), 'relay handle'],
   ['rotateAtSeqNum', u64, 'packets produced', 'first packet_seq_num of the next chunk; 0 for metadata'],
 ]);
 

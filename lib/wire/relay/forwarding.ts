@@ -1,6 +1,17 @@
 /** Between two millrace relays, one of which forwards to the other: what is stored, what is lost, and the way on. */
 import { limits } from '../../limits.ts';
-import { bytes, flag, optionalString, sizedString, struct, u8, u16, u32, u64 } from '../../schema/index.ts';
+import {
+  bytes,
+  flag,
+  id,
+  optionalString,
+  sizedString,
+  struct,
+  u8,
+  u16,
+  u32,
+  u64,
+} from '../../schema/index.ts';
 
 const pathBytes = 4095;
 
@@ -55,7 +66,7 @@ export const lastStoredReply = struct('lastStoredReply', [
 
 /** PACKET_LOST: a packet that will never come, with its announced record. */
 export const packetLost = struct('packetLost', [
-  ['streamId', u64, 'relay handle'],
+  ['streamId', id('stream'), 'relay handle'],
   ['netSeqNum', u64, 'packets sent'],
   ['packetSizeBits', u64, 'bits'],
   ['contentSizeBits', u64, 'bits'],

@@ -1,4 +1,4 @@
-import { struct, u32, u64 } from '../../schema/index.ts';
+import { id, struct, u32, u64 } from '../../schema/index.ts';
 
 /** 2^64 - 1 means "none" wherever the protocol has a sequence number or an optional counter. */
 export const none = 2n ** 64n - 1n;
@@ -14,7 +14,7 @@ export const requestHeader = struct('requestHeader', [
 /** In front of every packet on the data connection. */
 export const dataHeader = struct('dataHeader', [
   ['circuitId', u64, 'ignored, 0 when sent'],
-  ['streamId', u64, 'relay handle'],
+  ['streamId', id('stream'), 'relay handle'],
   ['netSeqNum', u64, 'packets sent'],
   ['dataSizeBytes', u32, 'bytes', 'packet that follows'],
   ['paddingSizeBytes', u32, 'bytes', 'zeros to append in the file, not transmitted'],

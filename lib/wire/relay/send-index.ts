@@ -1,8 +1,8 @@
-import { struct, u64 } from '../../schema/index.ts';
+import { id, struct, u64 } from '../../schema/index.ts';
 
 /** packetSizeBits 0 is a live beacon: the stream had nothing to say until timestampEndCycles. */
 const fields2_4 = [
-  ['streamId', u64, 'relay handle'],
+  ['streamId', id('stream'), 'relay handle'],
   ['netSeqNum', u64, 'packets sent'],
   ['packetSizeBits', u64, 'bits', '0 = live beacon'],
   ['contentSizeBits', u64, 'bits'],

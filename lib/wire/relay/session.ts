@@ -4,6 +4,7 @@ import {
   bytes,
   fixedString,
   flag,
+  id,
   optional,
   optionalString,
   sizedString,
@@ -72,13 +73,13 @@ export const createSession2_15 = struct('createSession2_15', [
 export const traceFormats = { ctf1_8: 1, ctf2: 2 } as const;
 
 export const createSessionReply = struct('createSessionReply', [
-  ['sessionId', u64, 'relay session id', '0 on failure'],
+  ['sessionId', id('session'), 'relay session id', '0 on failure'],
   ['ret', u32, 'return code'],
 ]);
 
 /** A failure has no path: length 0. The producer reads the length first, so a failure must be followed by a close. */
 export const createSessionReply2_11 = struct('createSessionReply2_11', [
-  ['sessionId', u64, 'relay session id', '0 on failure'],
+  ['sessionId', id('session'), 'relay session id', '0 on failure'],
   ['ret', u32, 'return code'],
   ['outputPathLength', u32, 'bytes with NUL', '0 on failure'],
   [

@@ -1,6 +1,6 @@
 /** ADD_STREAM, STREAMS_SENT, CLOSE_STREAM. */
 import { limits } from '../../limits.ts';
-import { fixedString, sizedString, struct, u32, u64 } from '../../schema/index.ts';
+import { fixedString, id, sizedString, struct, u32, u64 } from '../../schema/index.ts';
 
 /** A path field has room for 4096 bytes, but relays take no longer path than in the later layout. */
 const fixedNames = [
@@ -47,13 +47,13 @@ export const addStream2_11 = struct('addStream2_11', [
 ]);
 
 export const addStreamReply = struct('addStreamReply', [
-  ['handle', u64, 'relay handle', '2^64 - 1 on failure'],
+  ['handle', id('stream'), 'relay handle', '2^64 - 1 on failure'],
   ['ret', u32, 'return code'],
 ]);
 
 export const streamsSent = struct('streamsSent', []);
 
 export const closeStream = struct('closeStream', [
-  ['streamId', u64, 'relay handle'],
+  ['streamId', id('stream'), 'relay handle'],
   ['lastNetSeqNum', u64, 'packets sent', '2^64 - 1 = none was'],
 ]);
