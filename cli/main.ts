@@ -21,20 +21,20 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
 /** Runs the command that `context.argv` names. Resolves to the exit status, never rejects. */
 export async function main(context: Context): Promise<number> {
   const [name, ...argv] = context.argv;
-  if (name === '--help' || name === '-h' || name === 'help') {
-    context.stdout.write(await overview());
-    return 0;
-  }
-  if (name === '--version' || name === '-V') {
-    context.stdout.write(`${version}\n`);
-    return 0;
-  }
   let command: Command | undefined;
   try {
+    if (name === '--help' || name === '-h' || name === 'help') {
+      context.stdout.write(await overview());
+      return arrived(context, 0);
+    }
+    if (name === '--version' || name === '-V') {
+      context.stdout.write(`${version}\n`);
+      return arrived(context, 0);
+    }
     command = Object.hasOwn(commands, name ?? '') ? await commands[name ?? '']?.() : undefined;
     if (command === undefined)
       throw usageError(name === undefined ? 'no command, see millrace --help' : `unknown command ${name}`);
-    return await command.run({ ...context, argv });
+    return arrived(context, await command.run({ ...context, argv }));
   } catch (error) {
     const of = command === undefined ? '' : ` ${command.name}`;
     context.stderr.write(`millrace${of}: ${why(error)}\n`);
@@ -42,6 +42,14 @@ export async function main(context: Context): Promise<number> {
       context.stderr.write(`millrace${of}: ${error.advice}\n`);
     return isUsageError(error) ? (command?.usageStatus ?? 2) : 1;
   }
+}
+
+/** The status of a command whose output has arrived. Throws what became of output that was not: a reader may leave, a disk may not fill up. */
+function arrived({ stdout }: Context, status: number): number {
+  const error = stdout.errored as NodeJS.ErrnoException | null;
+  if (status === 0 && error !== null && error.code !== 'EPIPE')
+    throw new Error(`standard output: ${error.message}`, { cause: error });
+  return status;
 }
 
 async function overview(): Promise<string> {

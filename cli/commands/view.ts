@@ -1,4 +1,5 @@
-import { createWriteStream } from 'node:fs';
+import { once } from 'node:events';
+import { createWriteStream, type WriteStream } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import { loadPrinter, loadStats, loadViewer } from '../../lib/start.ts';
@@ -34,8 +35,7 @@ async function run(context: Context): Promise<number> {
   const isBinary = settings.format === 'perfetto' && !settings.stats && !settings.json;
   if (isBinary && settings.file === undefined && context.isTerminal)
     throw usageError('a Perfetto trace is nothing for a terminal: name a file with --output-file');
-  const sink =
-    settings.file === undefined ? undefined : createWriteStream(resolve(context.cwd, settings.file));
+  const sink = settings.file === undefined ? undefined : await openSink(resolve(context.cwd, settings.file));
   const pager =
     context.isTerminal && !isLive(operands, settings) ? await openPager(context, settings) : undefined;
   const out = sink ?? pager?.input ?? context.stdout;
@@ -43,15 +43,30 @@ async function run(context: Context): Promise<number> {
   try {
     const status = await viewSources(context, settings, operands, out, reset);
     if (reset) out.write('\x1b[0m');
+    if (sink !== undefined) await closeSink(sink);
     return status;
-  } catch (error) {
+  } catch (failure) {
+    // Writes behind the one that failed only say that the stream is no more.
+    const error = out.errored ?? failure;
     // A reader that went away has seen enough.
     if (isGone(error)) return pager === undefined ? 1 : 0;
     throw error;
   } finally {
-    if (sink !== undefined) await new Promise<void>((done) => sink.end(() => done()));
+    sink?.destroy();
     await pager?.end();
   }
+}
+
+/** The file of --output-file. What goes wrong with it is said by the write that it befalls. */
+async function openSink(path: string): Promise<WriteStream> {
+  const sink = createWriteStream(path);
+  await once(sink, 'open');
+  return sink.on('error', () => {});
+}
+
+/** Resolves when all of it is written. */
+function closeSink(sink: WriteStream): Promise<void> {
+  return new Promise((done, fail) => sink.end((error?: Error | null) => (error ? fail(error) : done())));
 }
 
 /** Loaded for terminals only: start-up is what users wait for. */
