@@ -103,6 +103,8 @@ export class MetadataWriter {
     const bytes = writtenBytes + holeBytes;
     this.#inCommand = !frame.last;
     if (frame.last) this.stored.underWay += 1;
+    // half of it must not be left in a file that the next start does not know of
+    this.#context.journal.settle();
     slab.retain();
     const written = (error?: MillraceError) => {
       slab.release();
