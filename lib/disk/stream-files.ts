@@ -1,6 +1,7 @@
 /**
- * The open files of one stream: the one that packets go to, those before it that wait for indexes or a sync, and the
- * first one in the next trace chunk, which may be made a little later than the stream goes over to it.
+ * The open files of one stream: the one that packets go to, and those before it that wait for indexes or a sync. When
+ * the stream goes over to another trace chunk, and nothing has to move there, the files that it leaves are closed, and
+ * the first one in the next chunk is made, a little later: whoever asked for it need not wait for either.
  */
 import type { IndexFormat } from '../ctf/index-file.ts';
 import type { MillraceError } from '../errors.ts';
@@ -39,6 +40,8 @@ export class StreamFiles implements Turn {
   #announced: AnnouncedTracefile | undefined;
   /** All open files in the order of their packets, the current one last. */
   #open: Tracefile[] = [];
+  /** Files of the chunk before, in which everything is committed: still to be closed. */
+  #left: Tracefile[] = [];
 
   /** There is no file before `openFirst`. */
   constructor(options: StreamFilesOptions, context: StoreContext, owner: TracefileOwner) {
@@ -149,12 +152,13 @@ export class StreamFiles implements Turn {
   }
 
   /**
-   * Makes the first file in the chunk that the stream has gone over to, if that is still to be done. A failure gives
-   * the stream up.
+   * Closes the files of the chunk that the stream has left, and makes the first one in the chunk that it has gone over
+   * to, if that is still to be done. A failure gives the stream up.
    */
   enter(): void {
-    if (this.#entering === undefined) return;
+    if (this.#entering === undefined && this.#left.length === 0) return;
     this.#context.entering.delete(this);
+    this.#closeLeft();
     this.announce();
     const announced = this.#announced;
     this.#entering = this.#announced = undefined;
@@ -172,31 +176,41 @@ export class StreamFiles implements Turn {
    * be idle. Errors: MR_ERR_DISK_CREATE, MR_ERR_DISK_FULL, MR_ERR_DISK_WRITE.
    */
   goOver(next: TraceChunk | undefined, first: Packet | undefined, unfinished: Packet | undefined): void {
-    const old = [...this.#open];
     this.#ring.restart();
     this.#owner.stored.leaveChunk();
-    if (next === undefined || first === undefined) this.#leaveFor(next);
-    else {
-      const moving = old.slice(old.indexOf(first.tracefile as Tracefile));
-      const to = this.openFirst(next);
-      this.#open = [to];
-      for (const tracefile of moving) {
-        movePackets(tracefile, to, unfinished);
-        if (tracefile !== moving[0]) tracefile.remove();
-      }
+    if (next === undefined || first === undefined) {
+      this.#leaveFor(next);
+      return;
+    }
+    const old = [...this.#open];
+    const moving = old.slice(old.indexOf(first.tracefile as Tracefile));
+    const to = this.openFirst(next);
+    this.#open = [to];
+    for (const tracefile of moving) {
+      movePackets(tracefile, to, unfinished);
+      if (tracefile !== moving[0]) tracefile.remove();
     }
     for (const tracefile of old) tracefile.close();
-    this.#current?.flushIndex();
+    to.flushIndex();
   }
 
-  /** Nothing has to be there yet: the old chunk need not wait until new files are made. */
+  /** Everything is committed, and nothing has to be there yet. */
   #leaveFor(next: TraceChunk | undefined): void {
+    for (const tracefile of this.#open) {
+      if (tracefile.closesAsItIs) this.#left.push(tracefile);
+      else tracefile.close();
+    }
     this.#entering = next;
     this.#announced = undefined;
-    if (next !== undefined) this.#context.entering.add(this);
     this.#chunk = next;
     this.#current = undefined;
     this.#open = [];
+    if (next !== undefined || this.#left.length > 0) this.#context.entering.add(this);
+  }
+
+  #closeLeft(): void {
+    for (const tracefile of this.#left) tracefile.close();
+    this.#left = [];
   }
 
   /** Makes durable what is complete, where that is asked for. */
@@ -216,6 +230,7 @@ export class StreamFiles implements Turn {
 
   /** Closes all; no packet has a file any more. */
   close(): void {
+    this.#closeLeft();
     for (const tracefile of this.#open) tracefile.close();
     this.#open = [];
     this.#current = undefined;

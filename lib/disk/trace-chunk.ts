@@ -54,6 +54,8 @@ export interface ChunkOrigin {
   onUnused: () => void;
 }
 
+const answered = Promise.resolve();
+
 /** See the file's head. */
 export class TraceChunk {
   readonly #origin: ChunkOrigin;
@@ -226,7 +228,9 @@ export class TraceChunk {
       // An archive appears whole: what lies in the session's directory is gathered elsewhere first.
       if (this.#path === '') this.#rename(oldChunk);
       this.#rename(`${archives}/${this.name}`);
-      tell('info', 'disk:chunk-done', `trace chunk ${this.path} is complete`, { path: this.path });
+      const { path } = this;
+      // whoever waits for the answer to what completed it is served first
+      void answered.then(() => tell('info', 'disk:chunk-done', `trace chunk ${path} is complete`, { path }));
     } else if (this.#action === 'delete') this.#delete();
     else if (isTemporary(this.#path)) this.#rest(this.#home);
     // in the book before the journal forgets it

@@ -73,6 +73,14 @@ export interface Resumable {
   afresh: boolean;
 }
 
+/** The chunks that a stream uses. */
+interface UsedChunks {
+  /** undefined: it has left its chunk for none. */
+  current: TraceChunk | undefined;
+  /** While it goes over: the one it goes to. */
+  next: TraceChunk | undefined;
+}
+
 /** A writer of either kind. */
 export type TraceWriter = StreamWriter | MetadataWriter;
 
@@ -105,8 +113,7 @@ export class TraceStore {
   readonly #options: StoreOptions;
   readonly #sessions = new Map<number, StoredSession>();
   readonly #streams = new Map<number, TraceWriter>();
-  /** The chunks that a stream uses: two while it goes over from one to the other. */
-  readonly #chunkOf = new Map<TraceWriter, ReadonlySet<TraceChunk>>();
+  readonly #chunksOf = new Map<TraceWriter, UsedChunks>();
   readonly #chunks: ChunkRegistry;
   /** Sessions about to open that may be taken up again, or are. */
   readonly #resumable = new Map<number, Resumable>();
@@ -348,7 +355,7 @@ export class TraceStore {
           });
     if (writer instanceof StreamWriter) writer.comesAgain = session.token !== undefined;
     chunk.acquire(writer);
-    this.#chunkOf.set(writer, new Set([chunk]));
+    this.#chunksOf.set(writer, { current: chunk, next: undefined });
     this.#streams.set(open.stream, writer);
     session.streams.add(open.stream);
   }
@@ -402,9 +409,10 @@ export class TraceStore {
     this.#options.onStreamClosed(handle);
     const session = this.#sessions.get(writer.stream.session);
     session?.streams.delete(handle);
-    const chunks = this.#chunkOf.get(writer);
-    this.#chunkOf.delete(writer);
-    for (const chunk of chunks ?? []) chunk.release(writer);
+    const used = this.#chunksOf.get(writer);
+    this.#chunksOf.delete(writer);
+    used?.current?.release(writer);
+    used?.next?.release(writer);
   }
 
   #metadata(frame: Metadata, slab: Slab): void {
@@ -433,17 +441,17 @@ export class TraceStore {
         command: 'rotateStreams',
         why: `trace chunk ${id} is unknown`,
       });
-    const before = this.#chunkOf.get(writer) ?? new Set();
-    const after = new Set<TraceChunk>();
-    if (next !== undefined) {
-      next.acquire(writer);
-      after.add(next);
-    }
-    this.#chunkOf.set(writer, new Set([...before, ...after]));
+    const used = this.#chunksOf.get(writer);
+    if (used === undefined) return;
+    next?.acquire(writer);
+    const passedOver = used.next;
+    used.next = next;
+    if (passedOver !== next && passedOver !== used.current) passedOver?.release(writer);
     const gone = () => {
-      if (!this.#chunkOf.has(writer)) return;
-      this.#chunkOf.set(writer, after);
-      for (const chunk of before) if (!after.has(chunk)) chunk.release(writer);
+      const { current } = used;
+      used.current = next;
+      used.next = undefined;
+      if (current !== next && this.#chunksOf.has(writer)) current?.release(writer);
     };
     if (writer instanceof StreamWriter) writer.switchTo(atPacketSeqNum, next, gone);
     else writer.switchTo(next, gone);

@@ -142,12 +142,18 @@ export class TracefileRecords {
     this.#file?.cutUncommitted();
   }
 
-  /** Closes the file when its writes are through. `isEmpty`: no packet is left, and so no index file. */
+  /** Whether there is an index file that is to go when it is closed. `isEmpty`: no packet is left. */
+  isVoid(isEmpty: boolean): boolean {
+    return this.#file !== undefined && (isEmpty || this.#file.isTorn) && !this.#replaced;
+  }
+
+  /** Closes the file when its writes are through, and removes it if it is void. */
   close(isEmpty: boolean): void {
     if (this.#file === undefined) return;
     this.#file.close();
+    if (!this.isVoid(isEmpty)) return;
     const { chunk, path, fileName } = this.#indexPlace;
-    if ((isEmpty || this.#file.isTorn) && !this.#replaced) chunk.removeFile([...path, fileName]);
+    chunk.removeFile([...path, fileName]);
   }
 
   /** Records that are in the file and were not committed. */

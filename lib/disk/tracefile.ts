@@ -305,6 +305,16 @@ export class Tracefile {
     chunk.removeFile([...components, name]);
   }
 
+  /** Whether closing it changes nothing that has a name: nothing is to be cut, no index file to go. */
+  get closesAsItIs(): boolean {
+    return this.tornBytes === 0 && this.#records?.isVoid(this.#isEmpty) !== true;
+  }
+
+  /** No packet is left in it, nor a record of one that was lost. */
+  get #isEmpty(): boolean {
+    return this.#wholeBytes === 0 && !this.#hasLost;
+  }
+
   /** Closes both files when their writes are through; what is no whole packet is cut. */
   close(): void {
     if (this.#closed) return;
@@ -324,7 +334,7 @@ export class Tracefile {
       journal.fileClosed(this.#fileId);
       this.#finished(this.#records?.unseen ?? 0);
     });
-    this.#records.close(this.#wholeBytes === 0 && !this.#hasLost);
+    this.#records.close(this.#isEmpty);
   }
 
   /** No lock is on the files any more: readers may see everything that is in them. */
