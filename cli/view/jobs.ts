@@ -12,7 +12,7 @@ import { type JobData, newSlots, type PartWord, type PartWork } from './part-wor
 import { type Finished, finishedOptions, type Printer } from './print-options.ts';
 
 /** Bytes of packets in a part: where it begins and ends, every stream has half a packet that is decoded twice. */
-const partBytes = { least: 1_048_576, most: 4_194_304 };
+const partBytes = { least: 1_048_576, most: 2_097_152 };
 
 /** Rejects what `view` rejects with. */
 export async function printInParts(finished: Finished): Promise<void> {
@@ -189,7 +189,7 @@ async function printRest(finished: Finished, { printer, joined, begin }: Rest): 
   if (joined.last !== undefined) options.format.prefix(new printer.TextBuffer(16_384), joined.last);
   const view = await printer.openView(options);
   try {
-    await view.runPart({ begin, end: undefined }, printer.newEdges(), false);
+    await view.runPart({ begin, end: undefined }, printer.newEdges());
   } finally {
     await view.close();
   }

@@ -1,6 +1,6 @@
 /**
- * Prints parts of a view, one after the other, as long as there is one that nobody has begun. Its lines go to slots of
- * shared memory and wait there for the turn of their part; when all slots are taken it waits.
+ * Prints parts of a view, one after the other, as long as there is one that nobody has begun. Its lines are written into
+ * slots of shared memory and wait there for the turn of their part; when all slots are taken it waits.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Edges } from '../../lib/index.ts';
@@ -15,9 +15,8 @@ export class PartPrinter {
   readonly #say: (word: PartWord) => void;
   #part = 0;
   #edges: Edges | undefined;
-  /** The slot that is being filled, and how far it is. */
-  #slot: number | undefined;
-  #filled = 0;
+  /** The slot that is being filled. */
+  #slot = 0;
   #isStopped = false;
   #goOn = () => {};
 
@@ -45,8 +44,7 @@ export class PartPrinter {
         if (part === undefined) return;
         const edges = newEdges();
         this.#edges = edges;
-        await view.runPart(part, edges, true);
-        this.#handOver();
+        await view.runPart(part, edges, { isWatched: true, memory: () => this.#nextSlot() });
         this.#say({ kind: 'end', part: this.#part, edges });
       }
     } catch {
@@ -66,39 +64,36 @@ export class PartPrinter {
     this.#goOn();
   }
 
-  async #write(lines: Uint8Array): Promise<void> {
-    for (let at = 0; at < lines.length; ) {
-      if (this.#slot === undefined) this.#slot = await this.#freeSlot();
-      const piece = lines.subarray(at, at + slotBytes - this.#filled);
-      this.#slots.set(piece, this.#slot * slotBytes + this.#filled);
-      this.#filled += piece.length;
-      at += piece.length;
-      if (this.#filled < slotBytes) return;
-      this.#handOver();
-      // Nothing else lets this thread hear what others say.
-      await turn();
-    }
-  }
-
-  async #freeSlot(): Promise<number> {
+  /** Of a slot that is filled from now on. */
+  async #nextSlot(): Promise<Uint8Array> {
     while (this.#free.length === 0 && !this.#isStopped)
       await new Promise<void>((done) => {
         this.#goOn = done;
       });
     if (this.#isStopped) throw new Error('stopped');
-    return this.#free.pop() as number;
+    this.#slot = this.#free.pop() as number;
+    return this.#bytesOf(this.#slot);
   }
 
-  #handOver(): void {
-    if (this.#slot === undefined || this.#edges === undefined) return;
-    this.#say({
-      kind: 'lines',
-      part: this.#part,
-      slot: this.#slot,
-      bytes: this.#filled,
-      edges: this.#edges,
-    });
-    this.#slot = undefined;
-    this.#filled = 0;
+  async #write(lines: Uint8Array): Promise<void> {
+    if (lines.buffer === this.#slots.buffer) this.#handOver(lines.length);
+    else
+      for (let at = 0; at < lines.length; at += slotBytes) {
+        // A line that is too long for a slot, and those before it.
+        const piece = lines.subarray(at, at + slotBytes);
+        const slot = at === 0 ? this.#bytesOf(this.#slot) : await this.#nextSlot();
+        slot.set(piece);
+        this.#handOver(piece.length);
+      }
+    // Nothing else lets this thread hear what others say.
+    await turn();
+  }
+
+  #bytesOf(slot: number): Uint8Array {
+    return this.#slots.subarray(slot * slotBytes, (slot + 1) * slotBytes);
+  }
+
+  #handOver(bytes: number): void {
+    this.#say({ kind: 'lines', part: this.#part, slot: this.#slot, bytes, edges: this.#edges as Edges });
   }
 }

@@ -53,10 +53,15 @@ export interface ViewOptions {
 
 /** Bytes of lines that are written at a time, but for the first event: that one is waited for. */
 const flushBytes = 131_072;
+/** Room for a line in memory that is given; a longer one makes room for itself. */
+const lineBytes = 32_768;
 const mostWindowBytes = 262_144;
 const leastWindowBytes = 16_384;
 /** Memory for the windows of all streams. */
 const windowsBytes = 33_554_432;
+
+/** Gives memory for lines, much more than one. */
+export type LineMemory = () => Promise<Uint8Array>;
 
 interface OpenStream extends Ranked {
   stream: DataStream;
@@ -109,6 +114,7 @@ export class View {
   #untilSeconds = Number.POSITIVE_INFINITY;
   #untilNanos = Number.NaN;
   #edges: Edges | undefined;
+  #memory: LineMemory | undefined;
 
   constructor(options: ViewOptions, traces: readonly Trace[], streams: readonly DataStream[]) {
     this.#options = options;
@@ -153,9 +159,13 @@ export class View {
   /**
    * One part; a view is run as a whole or by parts, from the front to the back. `edges` is filled in on the way: what
    * the prefixes of its neighbours depend on. `isWatched`: rejects also where an event is later than its packet's end, as parts behind
-   * this one may then lack it.
+   * this one may then lack it. `memory`: where lines are written, but for one that is too long; `write` gives it back.
    */
-  async runPart({ begin, end }: Part, edges: Edges, isWatched: boolean): Promise<void> {
+  async runPart(
+    { begin, end }: Part,
+    edges: Edges,
+    { isWatched = false, memory }: { isWatched?: boolean; memory?: LineMemory } = {},
+  ): Promise<void> {
     if (!this.#hasBegun) await this.#begin();
     this.#hasBegun = true;
     this.#untilSeconds = end?.seconds ?? Number.POSITIVE_INFINITY;
@@ -163,6 +173,7 @@ export class View {
     this.#merge = new Merge();
     Object.assign(this.#last, beginning);
     this.#edges = edges;
+    if (memory !== undefined && this.#memory === undefined) await this.#moveTo(memory);
     this.#shown.restart();
     for (const stream of this.#streams) {
       if (begin !== undefined)
@@ -315,6 +326,14 @@ export class View {
     await this.#options.write(out.bytes.subarray(0, out.at));
     out.at = 0;
     this.#fullAt = flushBytes;
+    if (this.#memory !== undefined) await this.#moveTo(this.#memory);
+  }
+
+  async #moveTo(memory: LineMemory): Promise<void> {
+    const isFirst = this.#memory === undefined;
+    this.#memory = memory;
+    this.#out.moveTo(await memory());
+    if (!isFirst) this.#fullAt = this.#out.bytes.length - lineBytes;
   }
 }
 

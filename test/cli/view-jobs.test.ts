@@ -64,6 +64,41 @@ test('events later than the end of their packet stay in their place with threads
   t.true(two.stdout === one.stdout, 'the same lines');
 });
 
+const longLines = `/* CTF 1.8 */
+typealias integer { size = 64; align = 8; signed = false; } := u64;
+trace { major = 1; minor = 8; byte_order = le; };
+clock { name = c; freq = 1000000000; };
+stream { packet.context := struct { u64 timestamp_begin; u64 timestamp_end; u64 content_size; u64 packet_size; };
+  event.header := struct { u64 timestamp; }; };
+event { name = e; fields := struct { string text; }; };
+`;
+
+test('a line that is longer than the memory for lines is printed whole with threads', async (t) => {
+  const trace = mkdtempSync(join(tmpdir(), 'millrace-jobs-'));
+  t.teardown(() => rmSync(trace, { recursive: true }));
+  const packets = Array.from({ length: 12 }, (_, i) => {
+    const text = Buffer.alloc(300_000 + 1000 * i, 97 + i);
+    const [time, end, bits] = [
+      1000n * BigInt(i),
+      1000n * BigInt(i) + 9n,
+      BigInt(32 + 8 + text.length + 1) * 8n,
+    ];
+    return Buffer.concat([u64s(time, end, bits, bits, time + 5n), text, Buffer.alloc(1)]);
+  });
+  writeFileSync(join(trace, 'metadata'), longLines);
+  writeFileSync(join(trace, 'stream'), Buffer.concat(packets));
+  const one = await run(t, [trace]);
+  const two = await run(t, ['--jobs=2', trace]);
+  t.is(one.stdout.split('\n').length, 13);
+  t.true(two.stdout === one.stdout, 'the same lines');
+});
+
+function u64s(...values: bigint[]): Buffer {
+  const bytes = Buffer.alloc(values.length * 8);
+  for (const [i, value] of values.entries()) bytes.writeBigUInt64LE(value, i * 8);
+  return bytes;
+}
+
 test('a number of jobs that is none is wrong usage', async (t) => {
   t.is((await run(t, ['--jobs=0', 'x'])).status, 2);
 });

@@ -34,7 +34,7 @@ async function textOf(inputs: readonly string[], partBytes: number | undefined):
   const all: string[] = [];
   for (const part of parts.toReversed()) {
     const own = await open();
-    await own.run.runPart(part, newEdges(), true);
+    await own.run.runPart(part, newEdges(), { isWatched: true });
     await own.run.close();
     all.unshift(...own.told);
   }

@@ -47,17 +47,25 @@ export class TextBuffer {
     this.mark = sizeBytes - slackBytes;
   }
 
+  /** Goes on at the beginning of other memory. */
+  moveTo(bytes: Uint8Array): void {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.mark = bytes.length - slackBytes;
+    this.at = 0;
+  }
+
   /** Makes room for `slackBytes` and `more` behind `n`. */
   grow(n: number, more = 0): void {
     if (n + more - this.start > limits.eventTextBytes)
       throw new MillraceError('MR_ERR_CTF_PACKET', {
         why: `an event of more than ${limits.eventTextBytes} bytes of text`,
       });
+    const { at } = this;
     const bytes = new Uint8Array(Math.max(this.bytes.length * 2, n + more + 2 * slackBytes));
     bytes.set(this.bytes.subarray(0, n));
-    this.bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    this.mark = bytes.length - slackBytes;
+    this.moveTo(bytes);
+    this.at = at;
   }
 
   /** Copies bytes to `n`; returns what is behind them. */
