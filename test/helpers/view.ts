@@ -1,5 +1,5 @@
 /** Views traces in this process, as babeltrace2 would print them. */
-import { TextFormat, type TextStyle, TimeText, view } from '../../lib/viewer/index.ts';
+import { type LineFormat, TextFormat, type TextStyle, TimeText, view } from '../../lib/viewer/index.ts';
 
 export const plainStyle: TextStyle = {
   names: { payload: true, context: true, scope: false, header: false },
@@ -18,9 +18,11 @@ export const plainStyle: TextStyle = {
 };
 
 /** The lines, one character a byte, and the error that ended them. */
-export async function viewText(inputs: readonly string[]): Promise<{ text: string; error: unknown }> {
+export async function viewText(
+  inputs: readonly string[],
+  format: LineFormat = new TextFormat(plainStyle, new TimeText(plainStyle.clock, () => {})),
+): Promise<{ text: string; error: unknown }> {
   let text = '';
-  const format = new TextFormat(plainStyle, new TimeText(plainStyle.clock, () => {}));
   try {
     await view({
       inputs,

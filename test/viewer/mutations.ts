@@ -12,13 +12,8 @@ const mostBytes = 200_000;
 /** Views a trace; `error`: what was wrong with it. */
 export type Viewed = (inputs: readonly string[]) => Promise<{ error: unknown }>;
 
-/** Views one mutation. Resolves to how it ended; rejects where it ended in a way that it must not. */
-export async function viewMutation(
-  trace: string,
-  scratch: string,
-  seed: number,
-  viewed: Viewed = viewText,
-): Promise<'read' | 'refused'> {
+/** Copies a trace and changes one of its files. */
+export function mutateTrace(trace: string, scratch: string, seed: number, most = mostBytes): string {
   const directory = join(scratch, 'trace');
   rmSync(directory, { recursive: true, force: true });
   cpSync(trace, directory, { recursive: true });
@@ -30,8 +25,18 @@ export async function viewMutation(
   const name = seed % 3 === 0 ? 'metadata' : (files[seed % files.length] as string);
   const path = join(directory, name);
   const bytes = readFileSync(path);
-  if (bytes.length <= mostBytes) writeFileSync(path, mutate(bytes, seed));
-  const { error } = await viewed([directory]);
+  if (bytes.length <= most) writeFileSync(path, mutate(bytes, seed));
+  return directory;
+}
+
+/** Views one mutation. Resolves to how it ended; rejects where it ended in a way that it must not. */
+export async function viewMutation(
+  trace: string,
+  scratch: string,
+  seed: number,
+  viewed: Viewed = viewText,
+): Promise<'read' | 'refused'> {
+  const { error } = await viewed([mutateTrace(trace, scratch, seed)]);
   if (error === undefined) return 'read';
   if (error instanceof MillraceError) return 'refused';
   throw new Error(`${trace}, seed ${seed}: ${why(error)}`, { cause: error });
