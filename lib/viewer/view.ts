@@ -195,12 +195,16 @@ export class View {
   /** Goes to the first message that is not before `begin`. Resolves to false at the stream's end. */
   async #skipTo(stream: OpenStream, begin: Moment): Promise<boolean> {
     const { messages } = stream;
-    while (await this.#advance(stream)) {
-      if (compareMoments(messages, begin) >= 0) return true;
-      if (messages.kind === messageKinds.event) messages.render(this.#out, false);
-      messages.loss = undefined;
+    for (;;) {
+      const next = messages.advance(this.#last);
+      if (next === 'load') await stream.supply.load();
+      else if (next !== 'message') return false;
+      else if (compareMoments(messages, begin) >= 0) return true;
+      else {
+        if (messages.kind === messageKinds.event) messages.render(this.#out, false);
+        messages.loss = undefined;
+      }
     }
-    return false;
   }
 
   async #write(): Promise<void> {
