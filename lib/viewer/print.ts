@@ -11,4 +11,5 @@ export { TextBuffer } from './text/text-buffer.ts';
 export { TextFormat } from './text/text-format.ts';
 export { TimeText } from './text/time-text.ts';
 export { TimeSlot } from './time-slot.ts';
-export { type LineMemory, openView, type ViewOptions, view } from './view.ts';
+export { openView, view } from './view.ts';
+export type { ViewOptions } from './view-options.ts';

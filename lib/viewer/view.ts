@@ -2,77 +2,23 @@
  * Reads traces and writes their events as lines, in one order. Memory is bounded by a packet a stream, and the table of
  * packets. Source: ctf.
  */
-import type { ScopeValues } from '../ctf/decode/values-emitter.ts';
-import type { EventClass } from '../ctf/trace-class.ts';
 import { MillraceError } from '../errors.ts';
 import { checkClocks } from './clocks.ts';
 import { type DataStream, dataStreamsOf } from './data-streams.ts';
-import { FileSupply } from './file-supply.ts';
 import { findTraces } from './find-traces.ts';
-import type { LineFormat } from './line-format.ts';
-import { clipped, type Loss } from './losses.ts';
-import { beginning, Merge, type Ranked } from './merge.ts';
-import { messageKinds, StreamMessages } from './messages.ts';
-import { type ClockOffset, ClockReader, compareMoments, type Moment } from './moment.ts';
+import { type LineMemory, LineOutlet } from './line-outlet.ts';
+import { clipped } from './losses.ts';
+import { beginning, Merge } from './merge.ts';
+import { messageKinds } from './messages.ts';
+import { compareMoments, type Moment } from './moment.ts';
+import { type OpenStream, openStreams } from './open-streams.ts';
 import { type Edges, firstPacketOf, type Part, type PartBytes, partsOf } from './parts.ts';
 import { mendTimes } from './quirks.ts';
-import { intersectionOf, isInside, type TimeRange } from './range.ts';
-import { rankStreams } from './rank.ts';
-import { StreamCode } from './stream-code.ts';
-import { TextBuffer } from './text/text-buffer.ts';
+import { isInside, type TimeRange } from './range.ts';
+import type { TextBuffer } from './text/text-buffer.ts';
 import { ShownTimes } from './time-slot.ts';
 import { type Trace, tracesOf } from './trace.ts';
-
-export interface ViewOptions {
-  /** Directories that hold traces, at any depth. */
-  inputs: readonly string[];
-  format: LineFormat;
-  /** Which events lines are written for; all where absent. */
-  wants?: (event: EventClass) => boolean;
-  /** Which streams are read; all where absent. */
-  wantsStream?: (stream: DataStream) => boolean;
-  /** What the fields of an event must be like for it to be shown. */
-  where?: (scopes: ScopeValues, trace: Trace) => boolean;
-  /** Is told of the streams before anything else, and of every event that is shown. */
-  opened?: (streams: readonly DataStream[]) => void;
-  counted?: (time: Moment, event: EventClass, stream: DataStream) => void;
-  /** What is left out for its time: told when the time of the first message is known. */
-  range?: (first: Moment | undefined) => TimeRange;
-  /** Of each trace, only the time in which all its streams have packets. */
-  intersection?: boolean;
-  clockOffset?: ClockOffset;
-  /** All clocks count as absolute. */
-  forceCorrelate?: boolean;
-  /** Is told what was lost, at its place among the events. */
-  lost?: (loss: Loss, stream: DataStream) => void;
-  /** Reading holds up the thread: quicker, for a program that has nothing else to do. */
-  isAlone?: boolean;
-  /** Takes lines; they are its own until it has resolved. */
-  write(lines: Uint8Array): Promise<void>;
-}
-
-/** Bytes of lines that are written at a time, but for the first event: that one is waited for. */
-const flushBytes = 131_072;
-/** Room for a line in memory that is given; a longer one makes room for itself. */
-const lineBytes = 32_768;
-const mostWindowBytes = 262_144;
-const leastWindowBytes = 16_384;
-/** Memory for the windows of all streams. */
-const windowsBytes = 33_554_432;
-
-/** Gives memory for lines, much more than one. */
-export type LineMemory = () => Promise<Uint8Array>;
-
-interface OpenStream extends Ranked {
-  stream: DataStream;
-  /** The packet that the part begins with which is run. */
-  from: number;
-  /** Its messages, from where the supply stands. */
-  open(): StreamMessages;
-  supply: FileSupply;
-  /** Of its trace, where only the intersection counts. */
-  range: TimeRange | undefined;
-}
+import type { ViewOptions } from './view-options.ts';
 
 /**
  * Resolves when the last line is written. Rejects with what is wrong with a trace, after the lines before it: those of
@@ -102,8 +48,8 @@ export async function openView(options: ViewOptions): Promise<View> {
 /** A view that can be run. */
 export class View {
   readonly #options: ViewOptions;
-  readonly #out = new TextBuffer(2 * flushBytes);
-  #fullAt = 1;
+  readonly #outlet: LineOutlet;
+  readonly #out: TextBuffer;
   readonly #streams: OpenStream[];
   #merge = new Merge<OpenStream>();
   #range: TimeRange = {};
@@ -114,31 +60,12 @@ export class View {
   #untilSeconds = Number.POSITIVE_INFINITY;
   #untilNanos = Number.NaN;
   #edges: Edges | undefined;
-  #memory: LineMemory | undefined;
 
   constructor(options: ViewOptions, traces: readonly Trace[], streams: readonly DataStream[]) {
     this.#options = options;
-    const { format, clockOffset, wants = () => true } = options;
-    const codes = new Map<object, StreamCode>();
-    const windowBytes = Math.min(
-      mostWindowBytes,
-      Math.max(leastWindowBytes, Math.floor(windowsBytes / Math.max(streams.length, 1))),
-    );
-    const ranges = options.intersection ? intersectionOf(traces, streams, clockOffset) : undefined;
-    this.#streams = rankStreams(streams).map(({ stream, rank, pathRank }) => {
-      const { layout, trace } = stream;
-      let code = codes.get(layout);
-      if (code === undefined) {
-        code = new StreamCode(trace, layout, format, wants);
-        codes.set(layout, code);
-      }
-      const clock = layout.clock && new ClockReader(layout.clock, clockOffset);
-      const supply = new FileSupply(stream, windowBytes, options.isAlone === true);
-      const { where } = options;
-      const passes = where && ((scopes: ScopeValues) => where(scopes, trace));
-      const open = () => new StreamMessages(code, clock, supply, passes);
-      return { stream, supply, rank, pathRank, open, from: 0, messages: open(), range: ranges?.get(trace) };
-    });
+    this.#outlet = new LineOutlet((lines) => options.write(lines));
+    this.#out = this.#outlet.buffer;
+    this.#streams = openStreams(options, traces, streams);
   }
 
   /** Parts that can be run apart from each other; none where times do not tell. */
@@ -173,7 +100,7 @@ export class View {
     this.#merge = new Merge();
     Object.assign(this.#last, beginning);
     this.#edges = edges;
-    if (memory !== undefined && this.#memory === undefined) await this.#moveTo(memory);
+    if (memory !== undefined) await this.#outlet.use(memory);
     this.#shown.restart();
     for (const stream of this.#streams) {
       if (begin !== undefined)
@@ -211,7 +138,7 @@ export class View {
     try {
       for (;;) {
         const stream = this.#run();
-        if (this.#out.at >= this.#fullAt || stream === undefined) await this.#flush();
+        if (this.#outlet.isFull || stream === undefined) await this.#flush();
         if (stream === undefined) return;
         if (stream === 'full') continue;
         if (await this.#advance(stream)) this.#merge.settle();
@@ -230,7 +157,7 @@ export class View {
   /** As far as it goes without reading: the stream that has to read, `full`, or undefined at the end. */
   #run(): OpenStream | 'full' | undefined {
     const merge = this.#merge;
-    const out = this.#out;
+    const outlet = this.#outlet;
     for (;;) {
       const stream = merge.first;
       if (stream === undefined) return undefined;
@@ -249,7 +176,7 @@ export class View {
         merge.settle();
         this.#aside(stream);
       } else merge.removeFirst();
-      if (out.at >= this.#fullAt) return 'full';
+      if (outlet.isFull) return 'full';
     }
   }
 
@@ -324,20 +251,8 @@ export class View {
   }
 
   async #flush(): Promise<void> {
-    const out = this.#out;
-    if (out.at === 0) return;
     if (this.#edges !== undefined) this.#shown.tell(this.#edges);
-    await this.#options.write(out.bytes.subarray(0, out.at));
-    out.at = 0;
-    this.#fullAt = flushBytes;
-    if (this.#memory !== undefined) await this.#moveTo(this.#memory);
-  }
-
-  async #moveTo(memory: LineMemory): Promise<void> {
-    const isFirst = this.#memory === undefined;
-    this.#memory = memory;
-    this.#out.moveTo(await memory());
-    if (!isFirst) this.#fullAt = this.#out.bytes.length - lineBytes;
+    await this.#outlet.flush();
   }
 }
 

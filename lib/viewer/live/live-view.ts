@@ -18,7 +18,7 @@ import { isInside, type TimeRange } from '../range.ts';
 import { rankStreams } from '../rank.ts';
 import { TextBuffer } from '../text/text-buffer.ts';
 import { TimeSlot } from '../time-slot.ts';
-import type { ViewOptions } from '../view.ts';
+import type { ViewOptions } from '../view-options.ts';
 import { LiveStream } from './live-stream.ts';
 import { LiveTrace } from './live-trace.ts';
 
