@@ -12,7 +12,7 @@ import { type JobData, newSlots, type PartWord, type PartWork } from './part-wor
 import { type Finished, finishedOptions, type Printer } from './print-options.ts';
 
 /** Bytes of packets in a part: where it begins and ends, every stream has half a packet that is decoded twice. */
-const partBytes = { least: 1_048_576, most: 2_097_152 };
+const partBytes = { least: 2_097_152, most: 4_194_304 };
 
 /** Rejects what `view` rejects with. */
 export async function printInParts(finished: Finished): Promise<void> {

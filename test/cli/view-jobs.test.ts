@@ -12,7 +12,7 @@ function traceOf(t: ExecutionContext): string {
   const trace = mkdtempSync(join(tmpdir(), 'millrace-jobs-'));
   t.teardown(() => rmSync(trace, { recursive: true }));
   // Three parts.
-  writeTrace(trace, 130_000);
+  writeTrace(trace, 200_000);
   return trace;
 }
 
