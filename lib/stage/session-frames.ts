@@ -124,16 +124,18 @@ export class SessionFrames {
   }
 
   /**
-   * A stream goes over to the current chunk: at the first packet that is there, else at the one after its last; 0, at
-   * once, where packets are not counted.
+   * A stream goes over to the current chunk: at the packet after its last, else at the first that is there; 0, at once,
+   * where packets are not counted. Where packets are missing between the two both mean the same, but lttng-relayd goes
+   * over when the last one before the split has come, and would put the first packet behind a gap in front of it.
    */
   switchStream(stream: SessionStream, first?: bigint): void {
     const { handle, isMetadata, packetSeqNum } = stream;
-    const following = packetSeqNum === undefined ? 0n : packetSeqNum + 1n;
+    const following = packetSeqNum === undefined ? (first ?? 0n) : packetSeqNum + 1n;
+    const split = first !== undefined && first < following ? first : following;
     this.#frames.push({
       kind: 'switch',
       stream: handle,
-      atPacketSeqNum: isMetadata ? 0n : (first ?? following),
+      atPacketSeqNum: isMetadata ? 0n : split,
       chunk: this.#chunk?.id,
     });
   }

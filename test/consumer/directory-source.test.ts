@@ -8,7 +8,7 @@ import { SlabPool } from '../../lib/stage/slab.ts';
 import { copyOf, relayTrace } from '../disk/verify/copy.ts';
 import { tick } from '../helpers/frames.ts';
 import { only, readFrames, rebuild } from '../helpers/read-frames.ts';
-import { corpus, fixture, indexOf, streamFiles, tracesBelow } from '../helpers/traces.ts';
+import { corpus, fixture, indexOf, loseTwoBefore, streamFiles, tracesBelow } from '../helpers/traces.ts';
 
 process.env.TZ = 'UTC';
 
@@ -96,6 +96,15 @@ test('streams of a rotated session go over from chunk to chunk at exactly their 
         files.get(`${at} ust/uid/0/64-bit/${name}`)?.bytes.equals(readFileSync(join(trace, name))),
         `${session} ${name}`,
       );
+});
+
+test('a stream goes over behind its last packet, also where packets are missing in front of the next chunk', async (t) => {
+  const { directory: path } = copyOf(t, fixture('captures/rotation/oracle'));
+  const splits = async () => only((await readFrames(directorySource({ path }))).frames, 'switch');
+  const expected = await splits();
+  t.true(expected.some(({ atPacketSeqNum }) => atPacketSeqNum > 0n));
+  loseTwoBefore(tracesBelow(path)[1] as string);
+  t.deepEqual(await splits(), expected);
 });
 
 test('a ring of tracefiles is one stream, in the order of its packets, split where it was', async (t) => {

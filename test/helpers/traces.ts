@@ -1,5 +1,5 @@
 /** Traces that other programs wrote: those in fixtures/, and a larger corpus where it is at hand. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -68,4 +68,15 @@ export function indexOf(trace: string, name: string): RawIndexRecord[] | undefin
     });
   }
   return records;
+}
+
+/** Makes the index of a trace say that two packets are missing before its first ones. */
+export function loseTwoBefore(trace: string): void {
+  for (const name of streamFiles(trace)) {
+    const path = join(trace, 'index', `${name}.idx`);
+    const bytes = readFileSync(path);
+    for (let at = 16 + 64; at < bytes.length; at += 72)
+      bytes.writeBigUInt64BE(bytes.readBigUInt64BE(at) + 2n, at);
+    writeFileSync(path, bytes);
+  }
 }

@@ -2,12 +2,12 @@
  * The network consumer into real relays: recorded sessions of LTTng, streamed by `millrace consume`, must lie there as
  * they lay at their source, byte for byte, and read the same in babeltrace2.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { tree } from '../helpers/relay.ts';
-import { fixture } from '../helpers/traces.ts';
+import { fixture, loseTwoBefore, tracesBelow } from '../helpers/traces.ts';
 import { missingPeers, peersRequired, projectRoot } from './helpers/peers.ts';
 import { Relay, type RelayKind, standardPorts } from './helpers/relay.ts';
 import { World } from './helpers/world.ts';
@@ -84,6 +84,16 @@ for (const kind of ['lttng-relayd', 'millrace'] as const)
         t.deepEqual(await events(join(outputPath, path)), await events(join(source, path)), path);
     }
   });
+
+real('packets behind a gap lie in the trace chunk that they lay in, in lttng-relayd as well', async (t) => {
+  const { relay, outputPath, consume, folder } = await open(t, 'lttng-relayd');
+  const source = join(folder, 'source');
+  cpSync(fixture('captures/rotation/oracle'), source, { recursive: true });
+  loseTwoBefore(tracesBelow(source)[1] as string);
+  await consume(source, '--to', 'net://127.0.0.1');
+  t.is(await relay.stop(), '0', relay.errorText);
+  same(t, files(outputPath), files(source));
+});
 
 real('every minor from 4 on arrives in lttng-relayd, with an index of its version', async (t) => {
   const { relay, outputPath, consume, events } = await open(t, 'lttng-relayd');
