@@ -6,6 +6,7 @@ import { MillraceError } from './errors.ts';
 import { splitEndpoints } from './network/relay-target.ts';
 import { parseUri, type Uri } from './network/uri.ts';
 import { type EndOptions, openSink, openSource, sinkKindOf, sourceKindOf } from './pipe/ends.ts';
+import { missingOf } from './pipe/missing.ts';
 import { pairs, type SinkKind, type SourceKind } from './pipe/pairs.ts';
 import { compose, type NamedStage, type Outcome } from './stage/compose.ts';
 import { gate } from './stage/gate.ts';
@@ -82,8 +83,7 @@ export async function openPipe(options: PipeOptions): Promise<RunningPipe> {
     sink,
   ]);
   const done = pipe.outcome.then((outcome): PipeReport => {
-    const missing = [source.missing()].filter((each) => each !== undefined);
-    if (passed.aborted > 0) missing.push(`${passed.aborted} of ${passed.sessions} sessions were cut short`);
+    const missing = missingOf(source, passed);
     return { ...passed, outcome, missing, elapsedMs: performance.now() - startMs };
   });
   const stop = (): void => {

@@ -20,10 +20,12 @@ export async function viewComing(
   const [source, ...more] = inputs;
   if (source === undefined || more.length > 0) throw usageError('one SOURCE is read as it comes');
   const { viewLive } = await loadPipe();
+  const { openLog } = await import('../../lib/index.ts');
   const interrupted = new AbortController();
   const forget = (['SIGINT', 'SIGTERM'] as const).map((name) =>
     context.onSignal(name, () => interrupted.abort()),
   );
+  const log = openLog({ stream: context.stderr, format: 'text', level: 'warn' });
   try {
     const stdin = () => context.stdin();
     const { signal } = interrupted;
@@ -32,6 +34,7 @@ export async function viewComing(
     if (outcome.kind === 'error') throw outcome.error;
     return missing.length > 0 ? 1 : 0;
   } finally {
+    log.close();
     for (const each of forget) each();
   }
 }

@@ -1,4 +1,5 @@
 /** `millrace view --raw`: frames instead of events. */
+import { openLog } from '../../lib/index.ts';
 import { loadPipe } from '../../lib/start.ts';
 import type { Context } from '../context.ts';
 import { usageError } from '../usage.ts';
@@ -20,6 +21,7 @@ export async function viewFrames(
       interrupted.abort();
     }),
   );
+  const log = openLog({ stream: context.stderr, format: 'text', level: 'warn' });
   try {
     const stdin = () => context.stdin();
     const { signal } = interrupted;
@@ -31,6 +33,7 @@ export async function viewFrames(
     if (outcome.kind === 'error') throw outcome.error;
     return missing.length > 0 || (outcome.kind === 'abort' && !isInterrupted) ? 1 : 0;
   } finally {
+    log.close();
     for (const each of forget) each();
   }
 }

@@ -12,6 +12,7 @@ import { gate } from '../stage/gate.ts';
 import { meter, type Passed } from '../stage/meter.ts';
 import { pieces } from '../stage/pieces.ts';
 import { openSource, sourceKindOf } from './ends.ts';
+import { missingOf } from './missing.ts';
 import { type Delivered, type OpenTarget, openTarget, parseTarget, type TargetOptions } from './target.ts';
 
 export interface ConsumeOptions extends TargetOptions {
@@ -96,8 +97,7 @@ export async function openConsumer(options: ConsumeOptions): Promise<RunningCons
   ]);
   const delivered = () => targets.map((target) => target.delivered());
   const done = pipe.outcome.then((outcome): ConsumeReport => {
-    const missing = [source.missing()].filter((each) => each !== undefined);
-    if (passed.aborted > 0) missing.push(`${passed.aborted} of ${passed.sessions} sessions were cut short`);
+    const missing = missingOf(source, passed);
     const elapsedMs = performance.now() - startMs;
     return { ...passed, outcome, missing, elapsedMs, delivered: delivered() };
   });

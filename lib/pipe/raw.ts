@@ -4,8 +4,10 @@ import { MillraceError } from '../errors.ts';
 import { parseLiveUri, parseUri, type Uri } from '../network/uri.ts';
 import { type FrameBatch, releaseBatch } from '../stage/batch.ts';
 import { compose, type Outcome } from '../stage/compose.ts';
+import { meter } from '../stage/meter.ts';
 import { rawLine } from '../viewer/raw.ts';
 import { type EndOptions, type OpenSource, openSource, sourceKindOf } from './ends.ts';
+import { missingOf } from './missing.ts';
 
 /** What to show, and where. */
 export interface RawOptions {
@@ -26,12 +28,17 @@ export interface RawOptions {
 export async function viewRaw(options: RawOptions): Promise<{ outcome: Outcome; missing: string[] }> {
   const { out, signal } = options;
   const source = await openViewSource(options);
-  const pipe = compose([...source.stages, { name: 'text', stream: rawSink(out) }]);
+  const { stage: counting, passed } = meter();
+  const pipe = compose([
+    ...source.stages,
+    { name: 'meter', stream: counting },
+    { name: 'text', stream: rawSink(out) },
+  ]);
   const stop = () => pipe.abort();
   signal.addEventListener('abort', stop, { once: true });
   const outcome = await pipe.outcome;
   signal.removeEventListener('abort', stop);
-  return { outcome, missing: [source.missing()].filter((each) => each !== undefined) };
+  return { outcome, missing: missingOf(source, passed) };
 }
 
 /** Opens what is to be looked at. Rejects as `viewRaw` does. */

@@ -1,7 +1,9 @@
 /** A source's events as lines: what `millrace view` prints of what is not a finished directory. */
 import type { Readable } from 'node:stream';
 import { compose, type Outcome } from '../stage/compose.ts';
+import { meter } from '../stage/meter.ts';
 import type { LiveViewOptions } from '../viewer/index.ts';
+import { missingOf } from './missing.ts';
 import { openViewSource } from './raw.ts';
 
 /** What to view, and how. */
@@ -23,10 +25,15 @@ export async function viewLive(run: LiveViewRun): Promise<{ outcome: Outcome; mi
   const { signal } = run;
   const source = await openViewSource(run);
   const { liveViewSink } = await import('../viewer/index.ts');
-  const pipe = compose([...source.stages, { name: 'view', stream: liveViewSink(run) }]);
+  const { stage: counting, passed } = meter();
+  const pipe = compose([
+    ...source.stages,
+    { name: 'meter', stream: counting },
+    { name: 'view', stream: liveViewSink(run) },
+  ]);
   const stop = () => pipe.abort();
   signal.addEventListener('abort', stop, { once: true });
   const outcome = await pipe.outcome;
   signal.removeEventListener('abort', stop);
-  return { outcome, missing: [source.missing()].filter((each) => each !== undefined) };
+  return { outcome, missing: missingOf(source, passed) };
 }

@@ -1,10 +1,12 @@
 // Commands that look at a session while it runs.
 import test from 'ava';
 import { list } from '../../cli/commands/list.ts';
+import { pipe } from '../../cli/commands/pipe.ts';
 import { view } from '../../cli/commands/view.ts';
 import { LiveScene } from '../helpers/live.ts';
 import { until } from '../helpers/relay.ts';
-import { fakeContext } from './fake-context.ts';
+import { fixture } from '../helpers/traces.ts';
+import { fakeContext, temporary } from './fake-context.ts';
 
 interface Line {
   kind: string;
@@ -66,3 +68,13 @@ test('list shows what a real relay says: timer, viewers of each session, streams
     streams: 3,
   });
 });
+
+for (const raw of [[], ['--raw']])
+  test(`view ${raw.join(' ')}: a session that was cut short is told of, and costs status 1`, async (t) => {
+    const log = `capture:${temporary(t)}/cut`;
+    t.is(await pipe.run(fakeContext(t, [fixture('corpus/synth-fail-truncated/trace'), log])), 1);
+    const context = fakeContext(t, [...raw, log]);
+    t.is(await view.run(context), 1);
+    t.not(context.words('stdout'), '');
+    t.is(context.words('stderr'), 'millrace view: 1 of 1 sessions were cut short\n');
+  });
