@@ -1,4 +1,4 @@
-import { cpSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { directorySource } from '../../lib/consumer/directory-source.ts';
@@ -163,6 +163,18 @@ test('a packet larger than a slab comes in parts', async (t) => {
     t.true(file?.bytes.equals(copy.read(name)), name);
   }
   t.is(pool.inUse, 0);
+});
+
+test('a data stream file behind a symbolic link is one like others', async (t) => {
+  const copy = relayTrace(t);
+  const packets = async () =>
+    only((await readFrames(directorySource({ path: copy.directory }))).frames, 'index').length;
+  const expected = await packets();
+  const there = `${copy.directory}.there`;
+  t.teardown(() => rmSync(there));
+  renameSync(join(copy.directory, 'small_0'), there);
+  symlinkSync(there, join(copy.directory, 'small_0'));
+  t.is(await packets(), expected);
 });
 
 test('a record of a lost packet becomes a lost frame with what was announced', async (t) => {

@@ -1,8 +1,8 @@
 /**
- * Looks for traces below a directory: directories with `metadata`. What lies below one is not searched further;
- * symbolic links are not followed. Source: ctf, "Traces" and "Files of a trace".
+ * Looks for traces below a directory: directories with `metadata`. What lies below one is not searched further.
+ * Symbolic links are followed to files, which are streams like others, and not to directories. Source: ctf, "Traces" and "Files of a trace".
  */
-import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MillraceError, why } from '../../errors.ts';
 import { ownPrefix, temporaryName } from '../names.ts';
@@ -57,13 +57,22 @@ async function entriesOf(path: string): Promise<{ files: string[]; directories: 
   try {
     const entries = await readdir(path, { withFileTypes: true });
     entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+    const files: string[] = [];
+    for (const entry of entries)
+      if (entry.isFile() || (entry.isSymbolicLink() && (await isFile(join(path, entry.name)))))
+        files.push(entry.name);
     return {
-      files: entries.filter((entry) => entry.isFile()).map(({ name }) => name),
+      files,
       directories: entries.filter((entry) => entry.isDirectory()).map(({ name }) => name),
     };
   } catch (cause) {
     throw new MillraceError('MR_ERR_DISK_READ', { path, why: why(cause) }, { cause });
   }
+}
+
+/** Whether there is a file behind a link. */
+async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() === true;
 }
 
 async function indexesIn(directory: string, path: string, found: Found): Promise<string[]> {
