@@ -1,7 +1,11 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { main } from '../../cli/main.ts';
 import { copyOf } from '../disk/verify/copy.ts';
-import { fixture } from '../helpers/traces.ts';
+import { fixture, tracesBelow } from '../helpers/traces.ts';
 import { fakeContext } from './fake-context.ts';
 
 test('verify: status 0 and a verdict for a clean store, 1 for faults, 2 for wrong usage', async (t) => {
@@ -22,6 +26,37 @@ test('verify: status 0 and a verdict for a clean store, 1 for faults, 2 for wron
   t.is((await run('--no-such-option', '.')).status, 2);
   t.like(await run('no such directory'), { status: 1, out: '' });
   t.regex((await run('--help')).out, /Exit status: 0 clean, 1 faults found/);
+});
+
+test('verify: what may not be read is a fault, and everything else is checked', (t) => {
+  const copy = copyOf(t, fixture('captures/rotation/oracle'));
+  const [first, second] = tracesBelow(copy.directory) as [string, string];
+  chmodSync(join(first, '../../../..'), 0); // a chunk
+  chmodSync(join(second, 'channel0_0'), 0);
+  t.teardown(() => chmodSync(join(first, '../../../..'), 0o755));
+  const bin = fileURLToPath(new URL('../../cli/bin.js', import.meta.url));
+  // root may read everything
+  const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+  const { status, stdout } = spawnSync(process.execPath, [bin, 'verify', '--json', copy.directory], {
+    encoding: 'utf8',
+    ...nobody,
+  });
+  t.is(status, 1);
+  const { faults, traces } = JSON.parse(stdout) as {
+    faults: { code: string; path: string; text: string }[];
+    traces: { files: { path: string }[] }[];
+  };
+  t.deepEqual(
+    faults.map(({ code, path, text }) => [code, basename(path), text.slice(0, 6)]),
+    [
+      ['unreadable', basename(join(first, '../../../..')), 'EACCES'],
+      ['unreadable', 'channel0_0', 'EACCES'],
+    ],
+  );
+  t.deepEqual(
+    traces.flatMap(({ files }) => files.map(({ path }) => basename(path))),
+    ['channel0_1'],
+  );
 });
 
 test('verify: what the tracer lost is told, and is no fault', async (t) => {

@@ -29,15 +29,32 @@ export interface FoundTrace {
 const magics = [Buffer.from('c1fc1fc1', 'hex'), Buffer.from('c11ffcc1', 'hex')];
 const temporaryChunk = /^\.tmp_(old|new)_chunk$/;
 
-/** Searches a directory. Errors: MR_ERR_DISK_READ. */
-export async function findTraces(directory: string): Promise<Found> {
+/**
+ * Searches a directory. Errors: MR_ERR_DISK_READ; `unreadable`, where it is given, is told of those of directories
+ * below, by their paths, and the search goes on without them.
+ */
+export async function findTraces(
+  directory: string,
+  unreadable?: (path: string, error: MillraceError) => void,
+): Promise<Found> {
+  const entriesIn = async (path: string): Promise<Entries> => {
+    try {
+      return await entriesOf(join(directory, path));
+    } catch (error) {
+      if (unreadable === undefined || path === '') throw error;
+      unreadable(path, error as MillraceError);
+      return { files: [], directories: [] };
+    }
+  };
   const found: Found = { traces: [], withoutMetadata: [], temporaries: [], temporaryChunks: [] };
   const queue = [''];
   for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
-    const { files, directories } = await entriesOf(join(directory, path));
+    const { files, directories } = await entriesIn(path);
     for (const name of files) if (temporaryName.test(name)) found.temporaries.push(join(path, name));
     const streamFiles = files.filter((name) => !name.startsWith('.') && name !== 'metadata');
-    const indexed = directories.includes('index') ? await indexesIn(directory, path, found) : [];
+    const indexed = directories.includes('index')
+      ? indexesOf(path, (await entriesIn(join(path, 'index'))).files, found)
+      : [];
     if (files.includes('metadata')) {
       found.traces.push({ path, streamFiles, indexed });
       continue;
@@ -53,7 +70,12 @@ export async function findTraces(directory: string): Promise<Found> {
   return found;
 }
 
-async function entriesOf(path: string): Promise<{ files: string[]; directories: string[] }> {
+interface Entries {
+  files: string[];
+  directories: string[];
+}
+
+async function entriesOf(path: string): Promise<Entries> {
   try {
     const entries = await readdir(path, { withFileTypes: true });
     entries.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -75,8 +97,8 @@ async function isFile(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isFile() === true;
 }
 
-async function indexesIn(directory: string, path: string, found: Found): Promise<string[]> {
-  const { files } = await entriesOf(join(directory, path, 'index'));
+/** Names of stream files that have one of these index files. */
+function indexesOf(path: string, files: readonly string[], found: Found): string[] {
   for (const name of files) if (temporaryName.test(name)) found.temporaries.push(join(path, 'index', name));
   return files
     .filter((name) => name.endsWith('.idx') && !name.startsWith('.'))

@@ -3,6 +3,7 @@
 /** Stable names of faults. */
 export const faultCodes = [
   'no-trace',
+  'unreadable',
   'metadata-missing',
   'metadata-invalid',
   'packet-unreadable',

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { readMetadataClass } from '../../ctf/metadata/index.ts';
 import { PacketReader } from '../../ctf/packet-header.ts';
 import { type TraceClass, uuidText } from '../../ctf/trace-class.ts';
-import { MillraceError } from '../../errors.ts';
+import { MillraceError, why } from '../../errors.ts';
 import { limits } from '../../limits.ts';
 import { openRangeLocks, type RangeLocks } from '../../os/range-locks.ts';
 import { CommittedFile, type CooperativeOptions } from '../committed-file.ts';
@@ -30,7 +30,7 @@ export function locksOf({ locks }: VerifyOptions): RangeLocks | undefined {
 
 /**
  * Checks every trace below `directory`, a trace's own directory, a chunk's or a session's. Faults are in the report;
- * errors are what kept it from looking: MR_ERR_DISK_READ, the signal's reason.
+ * errors are what kept it from looking: MR_ERR_DISK_READ of `directory` itself, the signal's reason.
  */
 export async function verifyStore(directory: string, options: VerifyOptions = {}): Promise<VerifyReport> {
   const { signal } = options;
@@ -50,15 +50,15 @@ class Check {
   }
 
   async run(): Promise<VerifyReport> {
-    const found = await findTraces(this.#directory);
+    const found = await findTraces(this.#directory, (path, error) => this.#unreadable(path, error));
     const traces: TraceReport[] = [];
     for (const trace of found.traces) {
-      const report = await this.#unlessChanged(trace.path, () => this.#trace(trace));
+      const report = await this.#unlessGone(trace.path, () => this.#trace(trace));
       if (report !== undefined) traces.push(report);
     }
     for (const path of found.withoutMetadata)
       this.#faults.add('metadata-missing', path, 'packets or indexes without metadata');
-    if (traces.length === 0 && found.withoutMetadata.length === 0)
+    if (traces.length === 0 && this.#faults.faults.length === 0)
       this.#faults.add('no-trace', '', 'no trace is stored here');
     const leftovers: string[] = [];
     for (const path of found.temporaries) if (!(await this.#isWritten(path))) leftovers.push(path);
@@ -113,7 +113,7 @@ class Check {
         faults: this.#faults,
         options: this.#options,
       };
-      const checked = await this.#unlessChanged(check.path, () => checkStreamFile(check));
+      const checked = await this.#unlessGone(check.path, () => checkStreamFile(check));
       if (checked === undefined) continue;
       report.files.push(checked.report);
       report.growing ||= checked.report.growing;
@@ -154,13 +154,23 @@ class Check {
     }
   }
 
-  /** A relay at work replaces tracefiles and renames chunks: what went away meanwhile was not checked. */
-  async #unlessChanged<T>(path: string, run: () => Promise<T>): Promise<T | undefined> {
+  #unreadable(path: string, error: MillraceError): void {
+    const { cause } = error;
+    this.#faults.add('unreadable', path, cause === undefined ? error.message : why(cause));
+  }
+
+  /**
+   * A relay at work replaces tracefiles and renames chunks: what went away meanwhile was not checked. Nor was what the
+   * disk, or the rights of who asks, keep from us: all else is.
+   */
+  async #unlessGone<T>(path: string, run: () => Promise<T>): Promise<T | undefined> {
     try {
       return await run();
     } catch (error) {
-      if (!(error instanceof MillraceError) || error.code !== 'MR_ERR_DISK_CHANGED') throw error;
-      this.#faults.add('changed', path, 'it was moved or replaced while it was checked');
+      if (!(error instanceof MillraceError)) throw error;
+      if (error.code === 'MR_ERR_DISK_READ') this.#unreadable(path, error);
+      else if (error.code !== 'MR_ERR_DISK_CHANGED') throw error;
+      else this.#faults.add('changed', path, 'it was moved or replaced while it was checked');
       return undefined;
     }
   }
