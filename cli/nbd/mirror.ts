@@ -184,7 +184,8 @@ async function follow(
         seq = number;
         if (json) print({ event, atMs, ...facts });
         if (!isEnd(event)) continue;
-        if (!json) context.stderr.write(`\r\u001b[K${endText(event, facts)}\n`);
+        progress.end();
+        if (!json) context.stderr.write(`${endText(event, facts)}\n`);
         return event === 'done' || event === 'returned' ? 0 : 1;
       }
       if (json && events.length === 0 && migration !== undefined)

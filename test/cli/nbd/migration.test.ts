@@ -86,7 +86,10 @@ test('with --stay the source answers where the disk is, and its log says so; the
   const to = await listen(t, ['--then-serve', '127.0.0.1:0', '--served-at', 'nbd://127.0.0.1:10809']);
   const mirror = await run(t, ['mirror', '--wait', '--stay', from.sock, to.uri]);
   t.is(mirror.code, 0);
-  t.regex(mirror.stderr, /the disk has gone to nbd:\/\/127\.0\.0\.1:10809; clients were shut out for \d+ ms/);
+  t.regex(
+    mirror.stderr,
+    /^the disk has gone to nbd:\/\/127\.0\.0\.1:10809; clients were shut out for \d+ ms/,
+  );
   const { handedOver, state } = (await askControl(from.sock, 'mirror-status')) as {
     handedOver: { servedAt: string };
     state: string;
