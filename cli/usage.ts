@@ -5,7 +5,12 @@ export function usageError(why: string, cause?: unknown): MillraceError {
   return new MillraceError('MR_ERR_USAGE', { why }, { cause });
 }
 
-const usageCodes: ReadonlySet<string> = new Set(['MR_ERR_USAGE', 'MR_ERR_NETWORK_URI', 'MR_ERR_PIPE_PAIR']);
+const usageCodes: ReadonlySet<string> = new Set([
+  'MR_ERR_USAGE',
+  'MR_ERR_NETWORK_URI',
+  'MR_ERR_PIPE_PAIR',
+  'MR_ERR_VIEW_FILTER',
+]);
 
 /** Whether wrong usage is what ended a command. */
 export function isUsageError(error: unknown): boolean {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { main } from '../../cli/main.ts';
 import { writeTrace } from '../bench/view-trace.ts';
+import { fixture } from '../helpers/traces.ts';
 import { fakeContext } from './fake-context.ts';
 
 const packetBytes = 65_536;
@@ -98,6 +99,12 @@ function u64s(...values: bigint[]): Buffer {
   for (const [i, value] of values.entries()) bytes.writeBigUInt64LE(value, i * 8);
   return bytes;
 }
+
+test('a filter that is no comparison is wrong usage', async (t) => {
+  const context = fakeContext(t, ['view', '--where=seq', fixture('corpus/ust-many-events')]);
+  t.is(await main(context), 2);
+  t.regex(context.words('stderr'), /^millrace view: filter "seq": it is no comparison/);
+});
 
 test('a number of jobs that is none is wrong usage', async (t) => {
   t.is((await run(t, ['--jobs=0', 'x'])).status, 2);
