@@ -39,8 +39,12 @@ export function formatReport(report: VerifyReport): string {
   return `${parts.map((part) => `${part}\n`).join('')}${verdict(report)}\n`;
 }
 
+/** By its first file: a rotated stream has one in every trace chunk, and JSON has them all. */
 function lossRow({ paths, eventsDiscarded, packetsLost }: StreamReport): string[] {
-  return [paths.map(shown).join(' '), String(eventsDiscarded), String(packetsLost)];
+  const [first = '', ...others] = paths;
+  const stream =
+    others.length === 0 ? shown(first) : `${shown(first)} and ${count(others.length, 'file')} more`;
+  return [stream, String(eventsDiscarded), String(packetsLost)];
 }
 
 function verdict({ clean, traces, streams, faults, faultsOmitted }: VerifyReport): string {

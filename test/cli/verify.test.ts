@@ -4,6 +4,8 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { main } from '../../cli/main.ts';
+import { formatReport } from '../../cli/verify/format.ts';
+import { type StreamReport, verifyStore } from '../../lib/disk/verify/index.ts';
 import { copyOf } from '../disk/verify/copy.ts';
 import { fixture, tracesBelow } from '../helpers/traces.ts';
 import { fakeContext } from './fake-context.ts';
@@ -63,6 +65,13 @@ test('verify: what the tracer lost is told, and is no fault', async (t) => {
   const context = fakeContext(t, ['verify', fixture('corpus/synth-discarded/trace')]);
   t.is(await main(context), 0);
   t.regex(context.words('stdout'), /lost by the tracer +events +packets\n/);
+  const [lossy] = (await verifyStore(fixture('corpus/synth-discarded/trace'))).streams as [StreamReport];
+  const chunks = Array.from({ length: 500 }, (_, chunk) => `archives/${chunk}/c_0`);
+  const report = {
+    ...(await verifyStore(fixture('captures/rotation'))),
+    streams: [{ ...lossy, paths: chunks }],
+  };
+  t.regex(formatReport(report), /\nlost by the tracer .*\narchives\/0\/c_0 and 499 files more +\d+ +\d+\n/);
 });
 
 test('verify --json: one object a line, numbers exact', async (t) => {
