@@ -1,4 +1,6 @@
 /** The packets of one session on their way: data to the data connection, each index behind its data. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { isAfter } from '../../disk/ledger.ts';
 import { MillraceError } from '../../errors.ts';
 import { limits } from '../../limits.ts';
 import type { Data, Index, Lost } from '../../stage/frames.ts';
@@ -11,6 +13,8 @@ import type { SinkProgress } from './options.ts';
 
 /** What takes the place of bytes that never came, in packets that were begun. */
 const zeros = Buffer.alloc(65_536);
+/** Between two questions whether packets are stored, milliseconds. */
+const pendingMs = 2;
 
 /** See the file's head. `isIndexed`: packets have indexes in this session. */
 export class ClientPackets {
@@ -50,16 +54,36 @@ export class ClientPackets {
     return this.#order.isEmpty ? undefined : this.#order.release();
   }
 
-  lost(stream: ClientStream, frame: Lost): Promise<void> | undefined {
+  async lost(stream: ClientStream, frame: Lost): Promise<void> {
     const { netSeqNum } = frame;
     // A packet that was announced, and whose data never came.
     const index = frame.index ?? stream.early.get(netSeqNum);
-    if (this.#link.isMillrace && this.#isIndexed && index !== undefined)
-      this.#link.control.send('packetLost', lossRequest(stream.handle, frame, index));
+    if (this.#link.isMillrace && this.#isIndexed && index !== undefined) {
+      await this.#storedBefore(stream, netSeqNum);
+      await this.#link.control.ask('packetLost', lossRequest(stream.handle, frame, index));
+    }
     stream.early.delete(netSeqNum);
     stream.unindexed.delete(netSeqNum);
     if (this.#owing === stream) this.#cutShort(stream);
-    return this.#order.isEmpty ? undefined : this.#order.release();
+    if (!this.#order.isEmpty) await this.#order.release();
+  }
+
+  /** A record of a loss has its place behind those of the packets before it, whose data is on another connection. */
+  async #storedBefore(stream: ClientStream, netSeqNum: bigint): Promise<void> {
+    const { control, data } = this.#link;
+    const { lastWhole } = stream;
+    // Those behind it may be waiting for this very word.
+    const last = lastWhole !== undefined && isAfter(lastWhole, netSeqNum) ? netSeqNum - 1n : lastWhole;
+    if (last === undefined || last === stream.lastStored) return;
+    data.flush();
+    const giveUpAtMs = performance.now() + limits.pendingSeconds * 1000;
+    const question = { streamId: stream.handle, lastNetSeqNum: last };
+    while ((await control.ask('dataPending', question, { anyRet: true })).ret === 1) {
+      // The end of the session will tell what is wrong.
+      if (performance.now() > giveUpAtMs) return;
+      await delay(pendingMs);
+    }
+    stream.lastStored = last;
   }
 
   /** Nothing more comes of this stream. */

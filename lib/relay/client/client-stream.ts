@@ -20,6 +20,8 @@ export class ClientStream {
   hasBegun = false;
   /** Packet whose index the relay has acknowledged last. */
   lastAcknowledged: bigint | undefined;
+  /** Packet up to which all is known to be stored. */
+  lastStored: bigint | undefined;
   /** Packets whose data was sent and whose index has not come yet. */
   readonly unindexed = new Set<bigint>();
   /** Indexes that came before their data: sent behind it. */
