@@ -82,6 +82,8 @@ export const limits = {
   /** Slabs that packets on their way to next relays may hold in memory beside: of all sessions, and of one. */
   forwardSlabs: 24,
   forwardSlabsPerSession: 8,
+  /** Streams that only passed of which the last packet is remembered. */
+  passedStreams: 16_384,
   /** Slabs that packets may not take: requests come in while every packet waits for the disk. */
   requestSlabs: 4,
   /** The buffer that all idle sockets share. */

@@ -28,11 +28,16 @@ type Rests = Record<string, ChunkRest>;
 
 /** Finished chunks of one session that are remembered. What is not acknowledged begins at most a rotation ago. */
 const rememberedChunks = 64;
+/** Directories of one session that are remembered. */
+const rememberedPaths = 16;
+const rememberedTokens = 16_384;
 const dayMs = 86_400_000;
 
 /** See the file's head. Tokens are hexadecimal; paths are relative to the output directory. */
 export class ResumeBook {
   readonly #directory: string;
+  /** Tokens of sessions that began in this process, the oldest first. */
+  readonly #begun = new Set<string>();
   /** Files that are there, so that sessions without one cost nothing; undefined: not looked yet. */
   #known: Set<string> | undefined;
 
@@ -42,13 +47,33 @@ export class ResumeBook {
 
   /** The directory of the session with this token, empty where streams name it; undefined: there is none. */
   pathOf(token: string): string | undefined {
-    return this.#read(token);
+    return this.pathsOf(token)[0];
   }
 
-  /** A session that may be taken up again begins. Throws MR_ERR_DISK_CREATE. */
-  begin(token: string, path: string): void {
+  /** The same, and in front of it those in which it was before it had to go on under another name; the latest first. */
+  pathsOf(token: string): readonly string[] {
+    try {
+      return JSON.parse(this.#read(token) ?? '[]') as string[];
+    } catch {
+      // another version's
+      return [];
+    }
+  }
+
+  /** Whether the session began in this process, and not so long ago that it is forgotten. */
+  hasBegun(token: string): boolean {
+    return this.#begun.has(token);
+  }
+
+  /** A session that may be taken up again begins; `goesOn`: what it was before is still wanted. Throws MR_ERR_DISK_CREATE. */
+  begin(token: string, path: string, goesOn: boolean): void {
     makeDirectory(this.#directory);
-    this.#write(token, path);
+    this.#begun.delete(token);
+    this.#begun.add(token);
+    const [oldest] = this.#begun;
+    if (oldest !== undefined && this.#begun.size > rememberedTokens) this.#begun.delete(oldest);
+    const before = goesOn ? this.pathsOf(token).filter((other) => other !== path) : [];
+    this.#write(token, JSON.stringify([path, ...before].slice(0, rememberedPaths)));
     if (this.#read(pageOf(path)) === undefined) this.#write(pageOf(path), '{}');
   }
 

@@ -8,6 +8,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { type IndexFormat, type IndexRecord, indexFormatAt } from '../ctf/index-file.ts';
 import { MillraceError } from '../errors.ts';
+import { limits } from '../limits.ts';
 import type { RangeLocks } from '../os/range-locks.ts';
 import type { ChunkDone, Frame, Index, Metadata, SessionOpen, StreamOpen, Switch } from '../stage/frames.ts';
 import type { Slab } from '../stage/slab.ts';
@@ -86,6 +87,11 @@ export type TraceWriter = StreamWriter | MetadataWriter;
 
 /** Where sessions lie that only pass; below the output directory. */
 export const passingPath: readonly string[] = [ownPrefix, 'passing'];
+
+function passedKey(path: readonly string[], components: readonly string[], channelName: string): string {
+  return [path.join('/'), components.join('/'), channelName].join('\0');
+}
+
 /** A path as producers are told of it. */
 export function shownPath(path: string): string {
   const passing = `${passingPath.join('/')}/`;
@@ -115,6 +121,8 @@ export class TraceStore {
   readonly #streams = new Map<number, TraceWriter>();
   readonly #chunksOf = new Map<TraceWriter, UsedChunks>();
   readonly #chunks: ChunkRegistry;
+  /** The last packets of streams that only passed, by `passedKey`: their files are gone. */
+  readonly #passed = new Map<string, IndexRecord>();
   /** Sessions about to open that may be taken up again, or are. */
   readonly #resumable = new Map<number, Resumable>();
 
@@ -272,7 +280,7 @@ export class TraceStore {
     this.#resumable.delete(open.session);
     const { book } = this;
     const resumes = token !== undefined && !afresh && book.pathOf(token) === path.join('/');
-    if (token !== undefined) book.begin(token, path.join('/'));
+    if (token !== undefined) book.begin(token, path.join('/'), !afresh);
     const session: StoredSession = {
       open,
       path,
@@ -360,6 +368,16 @@ export class TraceStore {
     session.streams.add(open.stream);
   }
 
+  /** Whoever sent it may come again, and ask how far it was. */
+  #rememberPassed({ path }: StoredSession, { path: streamPath, channelName }: StreamOpen): void {
+    const components = checkPath('stream path', streamPath);
+    const record = this.lastStored(path, components, channelName);
+    if (record === undefined) return;
+    const [oldest] = this.#passed.keys();
+    if (oldest !== undefined && this.#passed.size >= limits.passedStreams) this.#passed.delete(oldest);
+    this.#passed.set(passedKey(path, components, channelName), record);
+  }
+
   /**
    * The record of a stream's latest packet in the session whose directory is `path`; `components`: of the stream's
    * directory in a chunk.
@@ -372,7 +390,10 @@ export class TraceStore {
     const output = this.#options.outputPath;
     // Producers before 2.11 name the whole directory, and their sessions have none.
     if (path.length === 0) return lastRecordOf([output, ...components].join('/'), [], channelName);
-    return lastRecordOf([output, ...path].join('/'), components, channelName);
+    return (
+      lastRecordOf([output, ...path].join('/'), components, channelName) ??
+      this.#passed.get(passedKey(path, components, channelName))
+    );
   }
 
   #refuseReplacing({ channelName, tracefileSizeBytes }: StreamOpen, components: readonly string[]): void {
@@ -406,8 +427,11 @@ export class TraceStore {
     const writer = this.#streams.get(handle);
     if (writer === undefined) return;
     this.#streams.delete(handle);
-    this.#options.onStreamClosed(handle);
     const session = this.#sessions.get(writer.stream.session);
+    // With its last stream a session may end, and what was kept of it goes.
+    if (session?.isPassing === true && session.token !== undefined && writer instanceof StreamWriter)
+      this.#rememberPassed(session, writer.stream);
+    this.#options.onStreamClosed(handle);
     session?.streams.delete(handle);
     const used = this.#chunksOf.get(writer);
     this.#chunksOf.delete(writer);

@@ -1,5 +1,6 @@
 /** The private commands of a relay that forwards here: what is stored, what is lost, and the way on. */
 import { checkPath } from '../../disk/names.ts';
+import { shownPath } from '../../disk/trace-store.ts';
 import { MillraceError, relayRet } from '../../errors.ts';
 import type { Index } from '../../stage/frames.ts';
 import { resumeStates } from '../../wire/relay/index.ts';
@@ -11,7 +12,7 @@ const nothing = { packetSizeBits: 0n, timestampBeginCycles: 0n, timestampEndCycl
 /**
  * The session that this connection will create may be taken up again, or is. Whoever asks has lost the connection that it
  * had: that is ended here first, so that what is then said of it holds. A relay that passes sessions on cannot go on with
- * one: whoever gets it from there would be told of its end.
+ * one (lib/relay/README.md, "Why not through relays that pass on").
  */
 export const resumeSession: Handler<'resumeSession', CommandContext> = {
   handle(context, { token, afresh }) {
@@ -24,11 +25,14 @@ export const resumeSession: Handler<'resumeSession', CommandContext> = {
     const isClosing = sessionPath !== undefined && relay.store.isClosingBelow(sessionPath);
     if (living.length > 0 || isClosing)
       return { ret: relayRet.ok, busy: true, state: never, sessionPath: undefined };
+    // What a process before this one had stored and not yet passed on is not known: nothing is said of it.
+    const isForgotten = relay.taps.length > 0 && !relay.store.book.hasBegun(resumable.token);
     context.resumable = resumable;
     relay.takers.set(resumable.token, context);
     const isKnown = !afresh && sessionPath !== undefined;
     const state = relay.taps.length > 0 ? never : isKnown ? known : unknown;
-    return { ret: relayRet.ok, busy: false, state, sessionPath };
+    const shown = isForgotten ? undefined : sessionPath && shownPath(sessionPath);
+    return { ret: relayRet.ok, busy: false, state, sessionPath: shown };
   },
   refuse: ({ ret }) => ({
     ret: ret ?? relayRet.unknown,
@@ -38,11 +42,19 @@ export const resumeSession: Handler<'resumeSession', CommandContext> = {
   }),
 };
 
-/** The last packet of a stream that is stored. */
+/**
+ * The last packet of a stream that is stored, or has passed. A session that is taken up again may have lain in other
+ * directories before, if it was passed on from here: then it had to go on under another name.
+ */
 export const lastStored: Handler<'lastStored', CommandContext> = {
-  handle({ relay }, { sessionPath = '', streamPath, channelName }) {
-    const path = checkPath('session path', sessionPath);
-    const record = relay.store.lastStored(path, checkPath('stream path', streamPath, 1), channelName);
+  handle({ relay, resumable }, { sessionPath = '', streamPath, channelName }) {
+    const { store } = relay;
+    const given = checkPath('session path', sessionPath);
+    const known =
+      resumable && store.book.pathsOf(resumable.token).map((path) => path.split('/').filter(Boolean));
+    const stream = checkPath('stream path', streamPath, 1);
+    let record: ReturnType<typeof store.lastStored>;
+    for (const path of known ?? [given]) record ??= store.lastStored(path, stream, channelName);
     if (record === undefined) return { ret: relayRet.ok, found: false, ...nothing };
     const { packetSizeBits, timestampBeginCycles, timestampEndCycles, packetSeqNum = 0n } = record;
     const facts = { packetSizeBits, timestampBeginCycles, timestampEndCycles, packetSeqNum };

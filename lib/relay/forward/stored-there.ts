@@ -34,8 +34,7 @@ export async function sessionThere(
   signal: AbortSignal,
 ): Promise<SessionThere> {
   const { token, naming, acknowledged } = spool.note;
-  // A hop stores nothing, and what is behind it cannot be asked.
-  if (target.via !== undefined || typeof token !== 'string') return { resume: undefined, stored: undefined };
+  if (typeof token !== 'string') return { resume: undefined, stored: undefined };
   const resume = { token: Buffer.from(token, 'hex'), afresh: false };
   if (naming === undefined) return { resume, stored: new Map() };
   const { streams, indexes, isIndexed } = await packetsIn(spool, signal);
@@ -48,7 +47,7 @@ export async function sessionThere(
     const stored = new Map<number, bigint>();
     const lastPacketSeqNums = new Map<number, bigint>();
     const { resumedPath: sessionPath } = link;
-    if (sessionPath === undefined) return { resume, stored };
+    if (sessionPath === undefined) return { resume, stored: link.resumes === 'never' ? undefined : stored };
     for (const { stream, path, channelName } of streams.values()) {
       const question = { sessionPath, streamPath: path, channelName };
       const record = await link.control.ask('lastStored', question);

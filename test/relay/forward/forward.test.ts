@@ -10,6 +10,7 @@ import { forwardTo, linked } from '../../helpers/forward.ts';
 import { FrameScript, packet, part, text } from '../../helpers/frame-script.ts';
 import * as f from '../../helpers/frames.ts';
 import { GoodSession } from '../../helpers/good-session.ts';
+import { Link } from '../../helpers/link.ts';
 import { Producer, ustPath } from '../../helpers/producer.ts';
 import { TestRelay, until } from '../../helpers/relay.ts';
 import * as r from '../../helpers/requests.ts';
@@ -120,9 +121,13 @@ test('while the next relay is away the producer notices nothing; it gets everyth
 
 /** What all directories of a session hold of a stream, in their order: packets with a record, and metadata. */
 function whole(relay: TestRelay, name: string): Buffer {
+  return Buffer.concat(packetsOf(relay, name));
+}
+
+function packetsOf(relay: TestRelay, name: string): Buffer[] {
   const files = relay.tree();
   const paths = Object.keys(files).filter((path) => path.endsWith(`/${name}`));
-  const packets = paths
+  return paths
     .toSorted((a, b) => a.localeCompare(b))
     .flatMap((path) => {
       const bytes = files[path] as Buffer;
@@ -134,7 +139,6 @@ function whole(relay: TestRelay, name: string): Buffer {
         return bytes.subarray(offset, offset + Number(index?.readBigUInt64BE(24 + n * 72)) / 8);
       });
     });
-  return Buffer.concat(packets);
 }
 
 test('a link that breaks in the middle: towards millrace the session goes on where it was', async (t) => {
@@ -156,6 +160,63 @@ test('a link that breaks in the middle: towards millrace the session goes on whe
     relay.complaints().find(({ event }) => event === 'forward:resumed')?.text ?? '',
     /no packet is there twice/,
   );
+});
+
+for (const kind of ['stores', 'stores nothing', 'is a hop'] as const)
+  test(`a link that breaks in front of a relay that passes on, and ${kind}: no packet is lost or there twice`, async (t) => {
+    const end = await TestRelay.start(t);
+    const isHop = kind === 'is a hop';
+    const forward = forwardTo(temporaryDirectory(t), [end], { noStore: kind === 'stores nothing' });
+    const middle = await TestRelay.start(t, isHop ? { allowHops: true } : { forward });
+    const links = await linked(t, middle);
+    const way = forwardTo(temporaryDirectory(t), [links.ends]);
+    const via = isHop ? `net://127.0.0.1:${end.control.port}:${end.data.port}` : undefined;
+    const targets = way.targets.map((target) => ({ ...target, via }));
+    const relay = await TestRelay.start(t, { forward: { ...way, targets } });
+    const session = await GoodSession.open(t, relay);
+    for (let cut = 0; cut < 3; cut += 1) {
+      await session.packets(25);
+      for (const link of links.all) link.cut();
+      await session.packets(3);
+    }
+    await session.finish();
+    await relay.empty();
+    await through(relay);
+    await middle.empty();
+    await through(middle);
+    await end.empty();
+    for (const name of ['c_0', 'c_1']) t.true(whole(end, name).equals(whole(relay, name)), name);
+  });
+
+test('a relay that passes on, stores nothing and dies: no packet is lost, and those that may be there twice are named', async (t) => {
+  const end = await TestRelay.start(t);
+  const forward = forwardTo(temporaryDirectory(t), [end], { noStore: true });
+  const outputPath = temporaryDirectory(t);
+  let middle = await TestRelay.start(t, { forward, outputPath });
+  const links = [await Link.open(t, () => middle.control), await Link.open(t, () => middle.data)] as const;
+  const ends = { control: links[0].address, data: links[1].address };
+  const relay = await TestRelay.start(t, { forward: forwardTo(temporaryDirectory(t), [ends]) });
+  const session = await GoodSession.open(t, relay);
+  await session.packets(25);
+  for (const link of links) link.isDown = true;
+  for (const link of links) link.cut();
+  await middle.relay.close();
+  middle = await TestRelay.start(t, { forward, outputPath });
+  for (const link of links) link.isDown = false;
+  await session.packets(3);
+  await session.finish();
+  await relay.empty();
+  await through(relay);
+  await middle.empty();
+  await through(middle);
+  await end.empty();
+  for (const name of ['c_0', 'c_1']) {
+    const there = new Set(packetsOf(end, name).map((bytes) => bytes.toString('latin1')));
+    for (const packet of packetsOf(relay, name)) t.true(there.has(packet.toString('latin1')), name);
+    const doubled = packetsOf(end, name).length > packetsOf(relay, name).length;
+    const resumed = relay.complaints().find(({ event }) => event === 'forward:resumed')?.text ?? '';
+    if (doubled) t.regex(resumed, new RegExp(`may be there twice: .*${name}`));
+  }
 });
 
 test('what was acknowledged before an outage does not hide what comes after it', async (t) => {
