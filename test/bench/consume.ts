@@ -8,6 +8,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { missingPeers } from '../interop/helpers/peers.ts';
+import { drain } from './consumerd.ts';
 import { now } from './measure.ts';
 import { type Columns, type Figures, table } from './report.ts';
 import { count, memoryFileSystem, named, Rounds } from './rounds.ts';
@@ -24,6 +26,8 @@ const MiB = 1_048_576;
 const packetSizeBytes = 65_536;
 /** What an event of the trace takes, about. */
 const eventBytes = 33;
+/** A buffer for each processor must hold so much. */
+const mostDrainedMib = 256;
 
 const columns: Columns = { rate: { heading: 'MB/s', decimals: 0 } };
 
@@ -85,6 +89,10 @@ class ConsumeBench {
           run: () => this.#through('consume into lttng-relayd', 'lttng-relayd', 0),
         },
       );
+    const kinds = ['lttng-relayd', 'millrace'] as const;
+    if (missingPeers() === undefined)
+      for (const kind of kinds)
+        ways.push({ name: `consumerd into ${kind}`, run: () => this.#consumerd(kind) });
     const samples = await this.#rounds.run('consume', ways, (way) => way.run());
     const ratios = ['copy', 'generator into plain', 'generator into lttng-relayd', 'consume into millrace'];
     const shown = ratios.map((to) => ({ column: 'rate', to }));
@@ -106,6 +114,12 @@ class ConsumeBench {
     }
   }
 
+  /** LTTng's consumer daemon with a session that is full: see `drain`. */
+  async #consumerd(kind: 'lttng-relayd' | 'millrace'): Promise<Figures> {
+    const { bytes, seconds } = await drain(kind, Math.min(mostDrainedMib, this.#bytes / MiB));
+    return { rate: bytes / 1e6 / seconds };
+  }
+
   async #generate(name: string): Promise<Figures> {
     const cell = { packetSizeBytes, streamCount: 2, sessionCount: 1, output: 'mem' as const };
     const load = { cell, packetsPerStream: Math.floor(this.#bytes / packetSizeBytes / 2) };
@@ -115,10 +129,14 @@ class ConsumeBench {
 
   /** The first run of each way is checked byte for byte. */
   async #through(way: string, end: string, hops: number): Promise<Figures> {
-    const running = [await RunningTarget.start(target(end), memoryFileSystem)];
+    // With hops there are more programs than cores: where they run is left to the system.
+    const core = hops === 0 ? 0 : 'any';
+    const running = [await RunningTarget.start(target(end), memoryFileSystem, core)];
     try {
-      for (let n = 0; n < hops; n++)
-        running.push(await RunningTarget.start(hop(running.at(-1) as RunningTarget), memoryFileSystem));
+      for (let n = 0; n < hops; n++) {
+        const next = running.at(-1) as RunningTarget;
+        running.push(await RunningTarget.start(hop(next), memoryFileSystem, core));
+      }
       const seconds = await this.#consume(running);
       for (const relay of running.toReversed()) await relay.stop();
       if (!this.#checked.has(way)) {

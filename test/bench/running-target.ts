@@ -12,8 +12,8 @@ import type { Ports, Target } from './targets.ts';
 const pinnable = spawnSync('taskset', ['-c', '1', 'true']).status === 0;
 
 /** `argv` as spawn needs it, on core `core` where cores can be chosen. taskset execs: the pid is the program's. */
-export function onCore(core: 0 | 1, argv: readonly string[]): [string, string[]] {
-  const [program, ...rest] = pinnable ? ['taskset', '-c', String(core), ...argv] : argv;
+export function onCore(core: 0 | 1 | 'any', argv: readonly string[]): [string, string[]] {
+  const [program, ...rest] = pinnable && core !== 'any' ? ['taskset', '-c', String(core), ...argv] : argv;
   return [program as string, rest];
 }
 
@@ -58,11 +58,11 @@ export class RunningTarget {
   }
 
   /** `parent`: directory in which the output directory is made. Rejects when it does not listen in time. */
-  static async start(target: Target, parent: string): Promise<RunningTarget> {
+  static async start(target: Target, parent: string, core: 0 | 'any' = 0): Promise<RunningTarget> {
     const output = mkdtempSync(join(parent, 'millrace-bench-'));
     const ports = await freePorts();
     const begin = now();
-    const [program, rest] = onCore(0, target.argv(ports, output));
+    const [program, rest] = onCore(core, target.argv(ports, output));
     const child = spawn(program, rest, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, LTTNG_HOME: output, NODE_OPTIONS: '' },
