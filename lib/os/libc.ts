@@ -5,6 +5,7 @@
 import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { getSystemErrorName } from 'node:util';
+import type { LibraryHandle } from 'koffi';
 import { why } from '../errors.ts';
 
 /** C calls; `flock` is the 32-byte `struct flock`, `value` an option's value in the host's byte order. */
@@ -49,6 +50,19 @@ export function loadLibc(): LibcOutcome {
   return outcome;
 }
 
+const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+/** Where variadic arguments are passed as others are; koffi prepares a variadic call anew each time (5 us). */
+const plainArchitectures = ['x64', 'arm64'];
+
+/** fcntl with a pointer as its third argument. */
+function lockCall(library: LibraryHandle): (fd: number, command: number, flock: Uint8Array) => number {
+  if (plainArchitectures.includes(process.arch))
+    return library.func('int fcntl(int fd, int cmd, void *flock)');
+  const fcntl = library.func('int fcntl(int fd, int cmd, ...)');
+  return (fd, command, flock) => fcntl(fd, command, 'void *', flock) as number;
+}
+
 function load(): LibcOutcome {
   if (process.env.MILLRACE_NO_NATIVE === '1') return { missing: 'MILLRACE_NO_NATIVE is set' };
   try {
@@ -56,8 +70,7 @@ function load(): LibcOutcome {
     const library = koffi.load(null);
     type Call = (...args: unknown[]) => number;
     type Async = { async(...args: unknown[]): void };
-    // fcntl is variadic in C: declared so, because some ABIs pass variadic arguments differently
-    const fcntl = library.func('int fcntl(int fd, int cmd, ...)') as Call;
+    const fcntl = lockCall(library);
     const set = library.func(
       'int setsockopt(int fd, int level, int option, void *value, uint32_t length)',
     ) as Call;
@@ -77,29 +90,33 @@ function load(): LibcOutcome {
       Async;
     const errno = (status: number): number => (status === 0 ? 0 : koffi.errno());
     /** Where the memory of buffers lies; it never moves, and looking it up costs as much as a read. */
-    const addresses = new WeakMap<ArrayBufferLike, bigint>();
-    const addressOf = ({ buffer }: Buffer): bigint => {
+    const addresses = new WeakMap<ArrayBufferLike, number>();
+    const addressOf = ({ buffer }: Buffer): number => {
       let address = addresses.get(buffer);
       if (address === undefined) {
-        address = koffi.address(new Uint8Array(buffer));
+        address = Number(koffi.address(new Uint8Array(buffer)));
         addresses.set(buffer, address);
       }
       return address;
     };
-    /** `struct iovec` on 64-bit systems. */
-    const range = new BigUint64Array(2);
+    /** `struct iovec` on 64-bit systems, in halves: 64-bit integers would be made for each call. */
+    const range = new Uint32Array(4);
+    const [low, high] = littleEndian ? [0, 1] : [1, 0];
     return {
       libc: {
-        fcntlLock: (fd, command, flock) => errno(fcntl(fd, command, 'void *', flock)),
+        fcntlLock: (fd, command, flock) => errno(fcntl(fd, command, flock)),
         setsockopt: (fd, level, option, value) => errno(set(fd, level, option, value, value.byteLength)),
         readCached(fd, bytes, start, length, offset) {
-          range[0] = addressOf(bytes) + BigInt(bytes.byteOffset + start);
-          range[1] = BigInt(length);
+          const into = addressOf(bytes) + bytes.byteOffset + start;
+          range[low] = into;
+          range[high] = into / 0x1_0000_0000;
+          range[2 + low] = length;
+          range[2 + high] = length / 0x1_0000_0000;
           const got = preadv2(fd, range, 1, offset, RWF_NOWAIT);
           return got < 0 ? -koffi.errno() : got;
         },
         sendNow(fd, bytes, start, length) {
-          const from = Number(addressOf(bytes)) + bytes.byteOffset + start;
+          const from = addressOf(bytes) + bytes.byteOffset + start;
           const sent = sendBytes(fd, from, length, MSG_DONTWAIT | MSG_NOSIGNAL);
           return sent < 0 ? -koffi.errno() : sent;
         },

@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import type { Resumable } from '../disk/trace-store.ts';
 import { MillraceError, relayRet } from '../errors.ts';
 import { socketSource } from '../network/socket-source.ts';
+import { sendNow } from '../os/send-now.ts';
 import { quickAck } from '../os/socket-options.ts';
 import { compose, type Outcome, type Pipe } from '../stage/compose.ts';
 import type { SlabQuota } from '../stage/slab.ts';
@@ -93,7 +94,7 @@ export class ControlConnection implements CommandContext {
   }
 
   #commands(): Duplex {
-    return objectStage<RequestBatch, Buffer>('commands', {
+    const stage = objectStage<RequestBatch, Buffer>('commands', {
       transform: ({ slab, requests }, push) => {
         const replies: Buffer[] = [];
         try {
@@ -104,14 +105,19 @@ export class ControlConnection implements CommandContext {
           }
         } finally {
           // Replies first: who waits for one is served before the disk is.
-          if (replies.length > 0)
-            push(replies.length === 1 ? (replies[0] as Buffer) : Buffer.concat(replies));
+          if (replies.length > 0) {
+            const bytes = replies.length === 1 ? (replies[0] as Buffer) : Buffer.concat(replies);
+            // past the pipe, unless some wait in it
+            const sent = stage.readableLength === 0 ? sendNow(this.#socket, bytes, 0, bytes.length) : 0;
+            if (sent < bytes.length) push(bytes.subarray(sent));
+          }
           this.relay.store.flush();
         }
         slab.release();
         if (this.#deaf) this.#hangUp();
       },
     });
+    return stage;
   }
 
   /** One request, or a part of one. Returns its reply. Throws what closes the connection without a reply. */

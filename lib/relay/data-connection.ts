@@ -51,7 +51,8 @@ export class DataConnection implements Owner {
     const { pool, scratch, forwarder, limits } = relay;
     const forwarded = forwarder === undefined ? 0 : limits.forwardSlabsPerSession;
     const quota = pool.quota(limits.slabsPerSession + forwarded, limits.requestSlabs);
-    const source = socketSource(accepted, { pool, quota, scratch, name: this.peer });
+    // packets of one size come one by one
+    const source = socketSource(accepted, { pool, quota, scratch, name: this.peer, expectsMore: true });
     this.#pipe = compose(
       [
         { name: 'data source', stream: source },
