@@ -22,7 +22,7 @@ import { Health, type Vitals } from './health.ts';
 import type { Relay, RelayAddresses, RelayOptions, RelayStatus } from './options.ts';
 import type { RelayState } from './state.ts';
 import { relayStatus } from './status.ts';
-import { Viewers } from './viewer/viewers.ts';
+import { ViewerDoor } from './viewer/door.ts';
 
 /** How often strangers are looked at, at the most and in parts of the time they are allowed. */
 const sweepMs = 5000;
@@ -51,7 +51,7 @@ class RelayServer implements Relay {
   readonly #data = new Set<DataConnection>();
   /** Those of both that belong to no session yet. */
   readonly #strangers = new Set<Connection>();
-  #viewers: Viewers | undefined;
+  #viewers: ViewerDoor | undefined;
   #timers: NodeJS.Timeout[] = [];
   #closing: Promise<void> | undefined;
   #onGone: () => void = () => {};
@@ -74,7 +74,7 @@ class RelayServer implements Relay {
     rmSync([outputPath, ...passingPath].join('/'), { recursive: true, force: true });
     const state = this.#newState(this.#journal, locks, await this.#newForwarder());
     this.#state = state;
-    const viewers = new Viewers(state, () => this.#oneGone(state));
+    const viewers = new ViewerDoor(state, () => this.#oneGone(state));
     this.#viewers = viewers;
     try {
       // One after the other, so that a port that is taken is told alone.
@@ -134,7 +134,7 @@ class RelayServer implements Relay {
 
   status(): RelayStatus {
     const strangers = this.#strangers.size;
-    const viewers = this.#viewers as Viewers;
+    const viewers = this.#viewers as ViewerDoor;
     const connections = {
       control: this.#control.size,
       data: this.#data.size,

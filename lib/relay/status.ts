@@ -4,7 +4,7 @@ import { version } from '../version.ts';
 import type { RelayAddresses, RelayStatus, SessionStatus, StreamStatus } from './options.ts';
 import type { RelaySession, RelayStream } from './session.ts';
 import type { RelayState } from './state.ts';
-import type { Viewers } from './viewer/viewers.ts';
+import type { ViewerDoor } from './viewer/door.ts';
 
 /** A snapshot of the relay's tables and ledgers. */
 export function relayStatus(
@@ -12,7 +12,7 @@ export function relayStatus(
   startedMs: number,
   addresses: RelayAddresses,
   connections: RelayStatus['connections'],
-  viewers: Viewers,
+  viewers: ViewerDoor,
 ): RelayStatus {
   const { store, options, totals } = state;
   const { env, totals: stored } = store.context;

@@ -25,6 +25,18 @@ test('CONNECT: our own minor whatever the viewer says, a counter, and type 0', a
   t.is((await notification.ask(connectRequest(4, { type: 2 }), 20)).readBigUInt64BE(0), 0n);
 });
 
+test('a viewer that comes as soon as the relay listens is served; one that waits when the relay ends is let go', async (t) => {
+  const first = await TestRelay.start(t);
+  const served = await Peer.connect(first.relay.addresses.live);
+  t.is((await served.ask(connectRequest(), 20)).readUInt32BE(8), 2);
+  await served.destroy();
+  const second = await TestRelay.start(t);
+  const peer = await Peer.connect(second.relay.addresses.live);
+  const isClosed = second.relay.close();
+  t.is((await peer.rest()).length, 0);
+  await isClosed;
+});
+
 for (const [what, bytes, reply] of [
   ['another major version', connectRequest(4, { major: 3 }), ''],
   ['an unknown connection type', connectRequest(4, { type: 3 }), ''],
