@@ -4,8 +4,8 @@
  */
 import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { endianness } from 'node:os';
 import { getSystemErrorName } from 'node:util';
-import type { LibraryHandle } from 'koffi';
 import { why } from '../errors.ts';
 
 /** C calls; `flock` is the 32-byte `struct flock`, `value` an option's value in the host's byte order. */
@@ -50,19 +50,6 @@ export function loadLibc(): LibcOutcome {
   return outcome;
 }
 
-const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
-
-/** Where variadic arguments are passed as others are; koffi prepares a variadic call anew each time (5 us). */
-const plainArchitectures = ['x64', 'arm64'];
-
-/** fcntl with a pointer as its third argument. */
-function lockCall(library: LibraryHandle): (fd: number, command: number, flock: Uint8Array) => number {
-  if (plainArchitectures.includes(process.arch))
-    return library.func('int fcntl(int fd, int cmd, void *flock)');
-  const fcntl = library.func('int fcntl(int fd, int cmd, ...)');
-  return (fd, command, flock) => fcntl(fd, command, 'void *', flock) as number;
-}
-
 function load(): LibcOutcome {
   if (process.env.MILLRACE_NO_NATIVE === '1') return { missing: 'MILLRACE_NO_NATIVE is set' };
   try {
@@ -70,7 +57,8 @@ function load(): LibcOutcome {
     const library = koffi.load(null);
     type Call = (...args: unknown[]) => number;
     type Async = { async(...args: unknown[]): void };
-    const fcntl = lockCall(library);
+    // fcntl is variadic in C: declared so, because some ABIs pass variadic arguments differently
+    const fcntl = library.func('int fcntl(int fd, int cmd, ...)') as Call;
     const set = library.func(
       'int setsockopt(int fd, int level, int option, void *value, uint32_t length)',
     ) as Call;
@@ -101,10 +89,10 @@ function load(): LibcOutcome {
     };
     /** `struct iovec` on 64-bit systems, in halves: 64-bit integers would be made for each call. */
     const range = new Uint32Array(4);
-    const [low, high] = littleEndian ? [0, 1] : [1, 0];
+    const [low, high] = endianness() === 'LE' ? [0, 1] : [1, 0];
     return {
       libc: {
-        fcntlLock: (fd, command, flock) => errno(fcntl(fd, command, flock)),
+        fcntlLock: (fd, command, flock) => errno(fcntl(fd, command, 'void *', flock)),
         setsockopt: (fd, level, option, value) => errno(set(fd, level, option, value, value.byteLength)),
         readCached(fd, bytes, start, length, offset) {
           const into = addressOf(bytes) + bytes.byteOffset + start;
