@@ -82,8 +82,9 @@ live(
       'ring',
       '--subbuf-size=4096 --num-subbuf=16 --blocking-timeout=inf --tracefile-size=65536 --tracefile-count=4',
     );
-    const emitter = await scene.emitter();
+    // viewers first: each is to be given every packet
     const watching = await watch(scene, ['babeltrace2', 'babeltrace2'], 'ring');
+    const emitter = await scene.emitter();
     const events: string[] = [];
     for (let round = 0; round < 10; round += 1) {
       events.push(...(await emitter.emit(100, 500)));
