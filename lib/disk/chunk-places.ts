@@ -45,8 +45,11 @@ export function below(directory: string, path: string): string {
 
 /** The top-level ones of the directories that a chunk made. */
 export function topLevel(directories: Iterable<string>): Set<string> {
-  const tops = new Set(Array.from(directories, (path) => path.split('/')[0] as string));
-  tops.delete('');
+  const tops = new Set<string>();
+  for (const path of directories) {
+    const slash = path.indexOf('/');
+    if (path !== '') tops.add(slash === -1 ? path : path.slice(0, slash));
+  }
   return tops;
 }
 

@@ -33,6 +33,8 @@ function handlerOf(name: CommandName): AnyHandler {
 
 /** How long a refused peer may take to fetch its refusal. */
 const lingerMs = 1000;
+/** More replies than this at once are those of a producer that does not wait for them. */
+const repliesBytes = 1024;
 
 /** See the file's head. */
 export class ControlConnection implements CommandContext {
@@ -48,6 +50,8 @@ export class ControlConnection implements CommandContext {
   readonly #quota: SlabQuota;
   readonly #socket: Socket;
   readonly #pipe: Pipe;
+  /** Where replies lie that are sent at once. */
+  readonly #replies = Buffer.allocUnsafeSlow(repliesBytes);
   #metadata: MetadataCommand | undefined;
   /** Refused: what still comes is not looked at. */
   #deaf = false;
@@ -105,12 +109,7 @@ export class ControlConnection implements CommandContext {
           }
         } finally {
           // Replies first: who waits for one is served before the disk is.
-          if (replies.length > 0) {
-            const bytes = replies.length === 1 ? (replies[0] as Buffer) : Buffer.concat(replies);
-            // past the pipe, unless some wait in it
-            const sent = stage.readableLength === 0 ? sendNow(this.#socket, bytes, 0, bytes.length) : 0;
-            if (sent < bytes.length) push(bytes.subarray(sent));
-          }
+          if (replies.length > 0) this.#send(replies, stage.readableLength === 0, push);
           this.relay.store.flush();
         }
         slab.release();
@@ -118,6 +117,17 @@ export class ControlConnection implements CommandContext {
       },
     });
     return stage;
+  }
+
+  /** What the kernel takes at once needs no way through streams; the rest, and what would overtake it, has that. */
+  #send(replies: readonly Buffer[], nothingWaits: boolean, push: (bytes: Buffer) => void): void {
+    const bytes = replies.length === 1 ? (replies[0] as Buffer) : Buffer.concat(replies);
+    let sent = 0;
+    if (nothingWaits && bytes.length <= repliesBytes) {
+      bytes.copy(this.#replies);
+      sent = sendNow(this.#socket, this.#replies, 0, bytes.length);
+    }
+    if (sent < bytes.length) push(bytes.subarray(sent));
   }
 
   /** One request, or a part of one. Returns its reply. Throws what closes the connection without a reply. */
