@@ -78,3 +78,18 @@ function lastIn(path: string): IndexRecord | undefined {
     if (fd !== undefined) closeSync(fd);
   }
 }
+
+/**
+ * The record of a stream's latest packet in the session whose directory is `path` below `output`; `components`: of the
+ * stream's directory in a chunk.
+ */
+export function lastStoredBelow(
+  output: string,
+  path: readonly string[],
+  components: readonly string[],
+  channelName: string,
+): IndexRecord | undefined {
+  // Producers before 2.11 name the whole directory, and their sessions have none.
+  if (path.length === 0) return lastRecordOf([output, ...components].join('/'), [], channelName);
+  return lastRecordOf([output, ...path].join('/'), components, channelName);
+}

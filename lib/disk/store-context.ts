@@ -1,9 +1,13 @@
 /** What the writers of one output directory share. */
 import type { ChunkDone } from '../stage/frames.ts';
 import type { DiskEnvironment } from './append-file.ts';
+import { DescriptorPool } from './descriptor-pool.ts';
 import type { FileRole } from './journal-facts.ts';
-import type { Space } from './space.ts';
-import type { Turns } from './turns.ts';
+import { Pace } from './pace.ts';
+import { Space } from './space.ts';
+import type { StoreOptions } from './store-options.ts';
+import { SuspensionMarks } from './suspension-marks.ts';
+import { Turns } from './turns.ts';
 
 /** When a packet counts as committed; see `RelayOptions.durability`. */
 export type Durability = 'none' | 'sync' | 'packet';
@@ -66,4 +70,39 @@ export interface StoreContext {
   entering: Turns;
   /** Counts what will never come. */
   lose(cause: string, packets: number, bytes: number): void;
+}
+
+/**
+ * The context of a new store. `settle`: commits what only waits for the end of a batch; `lose`: see `StoreContext`.
+ */
+export function newStoreContext(
+  { outputPath, locks, journal, durability, reserveBytes, fdPoolSize }: StoreOptions,
+  settle: () => void,
+  lose: StoreContext['lose'],
+): StoreContext {
+  const pool = new DescriptorPool({
+    ...(fdPoolSize === undefined ? {} : { size: fdPoolSize }),
+    marks: locks && new SuspensionMarks(outputPath, locks),
+    settle,
+  });
+  const env: DiskEnvironment = {
+    locks,
+    pace: new Pace(),
+    pool,
+    lockConflicts: 0,
+    bytesInFlight: 0,
+    open: new Set(),
+    onAllClosed: () => {},
+  };
+  return {
+    env,
+    space: new Space({ path: outputPath, reserveBytes, inFlight: () => env.bytesInFlight }),
+    journal,
+    durability,
+    totals: { packets: 0, bytes: 0, metadataBytes: 0 },
+    dirty: new Set(),
+    unsynced: new Set(),
+    entering: new Turns(),
+    lose,
+  };
 }

@@ -5,109 +5,26 @@
  * Control facts are accepted one by one and at once, so that whoever answers a producer knows that they hold;
  * bytes come in batches through `chunkWriter`. What a batch made (index records) is written by `flush`.
  */
-import { existsSync, rmSync } from 'node:fs';
-import { type IndexFormat, type IndexRecord, indexFormatAt } from '../ctf/index-file.ts';
+import { rmSync } from 'node:fs';
+import type { IndexRecord } from '../ctf/index-file.ts';
 import { MillraceError } from '../errors.ts';
-import { limits } from '../limits.ts';
-import type { RangeLocks } from '../os/range-locks.ts';
 import type { ChunkDone, Frame, Index, Metadata, SessionOpen, StreamOpen, Switch } from '../stage/frames.ts';
 import type { Slab } from '../stage/slab.ts';
 import { below } from './chunk-places.ts';
-import { type ChunkHolder, ChunkRegistry, type CompleteChunk } from './chunk-registry.ts';
-import { DescriptorPool } from './descriptor-pool.ts';
+import { ChunkRegistry } from './chunk-registry.ts';
 import { makeDirectory } from './directories.ts';
-import { lastRecordOf } from './last-record.ts';
+import { lastStoredBelow } from './last-record.ts';
 import { MetadataWriter } from './metadata-writer.ts';
-import { checkComponent, checkPath, ownPrefix } from './names.ts';
-import { Pace } from './pace.ts';
+import { checkPath } from './names.ts';
+import { PassedStreams } from './passing.ts';
 import type { ResumeBook } from './resume-book.ts';
-import { checkNames, type Grouping, oldStreamPath, sessionPath } from './session-path.ts';
-import { Space } from './space.ts';
-import type { ChunkJournal, Durability, StoreContext, StoreJournal } from './store-context.ts';
+import { newStoreContext, type StoreContext } from './store-context.ts';
+import type { StoreOptions } from './store-options.ts';
+import { hasChunks, type Resumable, type StoredSession, storedSession } from './stored-session.ts';
+import { StreamTable, type TraceWriter } from './stream-table.ts';
 import { StreamWriter } from './stream-writer.ts';
-import { SuspensionMarks } from './suspension-marks.ts';
-import type { TraceChunk } from './trace-chunk.ts';
-import { Turns } from './turns.ts';
 
-export interface StoreOptions {
-  /** Absolute; exists. */
-  outputPath: string;
-  grouping: Grouping;
-  locks: RangeLocks | undefined;
-  journal: StoreJournal & ChunkJournal & { frame(frame: Frame): void };
-  durability: Durability;
-  /** Bytes of free space kept for metadata and indexes; 0: none. */
-  reserveBytes: number;
-  /** Descriptors of the whole process; absent: no bound. */
-  fdPoolSize?: number;
-  /** Another directory for a session than `path`, components below the output directory; absent: that one. */
-  placeOf?(open: SessionOpen, path: readonly string[]): string[];
-  /** Whether a stream of a producer before 2.11, which names its own directory, may replace files that are there. */
-  replaces?: boolean;
-  /** A stream's files are closed, its handle is free. */
-  onStreamClosed(handle: number): void;
-  /** Whether a session only passes: what is kept of it is short, out of the way, and goes with it. */
-  isPassing?(session: number): boolean;
-  /** Told of each frame that was accepted, with its bytes; data frames come another way. */
-  onFrame?(frame: Frame, slab: Slab | undefined): void;
-  /** Called in the tick in which the chunk's last user leaves it; chunks of producers before 2.11 are not told of. */
-  onChunkComplete(chunk: CompleteChunk): void;
-}
-
-/** What the store knows of one session (of one relay session: one consumer daemon's part). */
-export interface StoredSession extends ChunkHolder {
-  /** Seconds since 1970, the relay's clock. */
-  readonly openedS: number;
-  readonly streams: Set<number>;
-  readonly isPassing: boolean;
-  /** It may be taken up again, under this token. */
-  readonly token: string | undefined;
-  /** Its directory as producers are told of it. */
-  readonly shownPath: string;
-  /** What the producer was told of the chunk it closed last. */
-  closedPath: string;
-}
-
-/** How a session opens that may be taken up again. `afresh`: from its beginning, in place of what is there. */
-export interface Resumable {
-  token: string;
-  afresh: boolean;
-}
-
-/** The chunks that a stream uses. */
-interface UsedChunks {
-  /** undefined: it has left its chunk for none. */
-  current: TraceChunk | undefined;
-  /** While it goes over: the one it goes to. */
-  next: TraceChunk | undefined;
-}
-
-/** A writer of either kind. */
-export type TraceWriter = StreamWriter | MetadataWriter;
-
-/** Where sessions lie that only pass; below the output directory. */
-export const passingPath: readonly string[] = [ownPrefix, 'passing'];
-
-function passedKey(path: readonly string[], components: readonly string[], channelName: string): string {
-  return [path.join('/'), components.join('/'), channelName].join('\0');
-}
-
-/** A path as producers are told of it. */
-export function shownPath(path: string): string {
-  const passing = `${passingPath.join('/')}/`;
-  return path.startsWith(passing) ? path.slice(passing.length) : path;
-}
-
-/** What is kept of a session that only passes: of a live one the last packets, for viewers. */
-const passingRing = { tracefileSizeBytes: 4_194_304n, tracefileCount: 2n } as const;
-/** Of any other the index of the last packets. */
-const hollowRing = { tracefileSizeBytes: 1_073_741_824n, tracefileCount: 2n } as const;
-
-const metadataName = 'metadata';
-/** Producers from this minor on name their sessions. */
-const namesSince = 4;
-/** Producers from this minor on have trace chunks. */
-const chunksSince = 11;
+export type { TraceWriter } from './stream-table.ts';
 
 /** See the file's head. */
 export class TraceStore {
@@ -118,11 +35,9 @@ export class TraceStore {
   readonly lost: Record<string, { packets: number; bytes: number }> = {};
   readonly #options: StoreOptions;
   readonly #sessions = new Map<number, StoredSession>();
-  readonly #streams = new Map<number, TraceWriter>();
-  readonly #chunksOf = new Map<TraceWriter, UsedChunks>();
+  readonly #streams: StreamTable;
   readonly #chunks: ChunkRegistry;
-  /** The last packets of streams that only passed, by `passedKey`: their files are gone. */
-  readonly #passed = new Map<string, IndexRecord>();
+  readonly #passed = new PassedStreams();
   /** Sessions about to open that may be taken up again, or are. */
   readonly #resumable = new Map<number, Resumable>();
 
@@ -132,39 +47,19 @@ export class TraceStore {
       options.onChunkComplete(chunk),
     );
     this.book = this.#chunks.book;
-    this.context = {
-      env: {
-        locks: options.locks,
-        pace: new Pace(),
-        pool: new DescriptorPool({
-          ...(options.fdPoolSize === undefined ? {} : { size: options.fdPoolSize }),
-          marks: options.locks && new SuspensionMarks(options.outputPath, options.locks),
-          settle: () => {
-            this.flush();
-            this.syncPoint();
-          },
-        }),
-        lockConflicts: 0,
-        bytesInFlight: 0,
-        open: new Set(),
-        onAllClosed: () => {},
-      },
-      space: new Space({
-        path: options.outputPath,
-        reserveBytes: options.reserveBytes,
-        inFlight: () => this.context.env.bytesInFlight,
-      }),
-      journal: options.journal,
-      durability: options.durability,
-      totals: { packets: 0, bytes: 0, metadataBytes: 0 },
-      dirty: new Set(),
-      unsynced: new Set(),
-      entering: new Turns(),
-      lose: (cause, packets, bytes) => {
-        const sum = this.lost[cause] ?? { packets: 0, bytes: 0 };
-        this.lost[cause] = { packets: sum.packets + packets, bytes: sum.bytes + bytes };
-      },
+    const settle = () => {
+      this.flush();
+      this.syncPoint();
     };
+    const lose = (cause: string, packets: number, bytes: number) => {
+      const sum = this.lost[cause] ?? { packets: 0, bytes: 0 };
+      this.lost[cause] = { packets: sum.packets + packets, bytes: sum.bytes + bytes };
+    };
+    this.context = newStoreContext(options, settle, lose);
+    this.#streams = new StreamTable(options, this.context, {
+      lastStored: (path, components, channelName) => this.lastStored(path, components, channelName),
+      streamClosed: (writer) => this.#streamClosed(writer),
+    });
   }
 
   session(id: number): StoredSession | undefined {
@@ -217,10 +112,10 @@ export class TraceStore {
         this.#closeChunk(frame);
         break;
       case 'streamOpen':
-        this.#openStream(frame);
+        this.#streams.open(frame, this.#sessionOf(frame.session));
         break;
       case 'streamEnd':
-        this.#endStream(frame.stream, frame.lastNetSeqNum);
+        this.#streams.end(frame.stream, frame.lastNetSeqNum);
         break;
       case 'metadata':
         this.#metadata(frame, slab as Slab);
@@ -271,32 +166,11 @@ export class TraceStore {
   }
 
   #openSession(open: SessionOpen): void {
-    if (open.minor >= namesSince) checkNames(open);
-    const isPassing = this.#options.isPassing?.(open.session) ?? false;
-    const wanted = open.minor >= chunksSince ? sessionPath(open, this.#options.grouping) : [];
-    const shown = this.#options.placeOf?.(open, wanted) ?? wanted;
-    const path = isPassing ? [...passingPath, ...shown] : shown;
-    const { token, afresh = true } = this.#resumable.get(open.session) ?? {};
+    const resumable = this.#resumable.get(open.session);
     this.#resumable.delete(open.session);
-    const { book } = this;
-    const resumes = token !== undefined && !afresh && book.pathOf(token) === path.join('/');
-    if (token !== undefined) book.begin(token, path.join('/'), !afresh);
-    const session: StoredSession = {
-      open,
-      path,
-      openedS: Math.floor(Date.now() / 1000),
-      current: undefined,
-      awaitingClose: undefined,
-      hasRotated: false,
-      streams: new Set(),
-      isPassing,
-      token,
-      resumes,
-      shownPath: shown.join('/'),
-      closedPath: '',
-    };
+    const session = storedSession(open, this.#options, resumable, this.book);
     // The session's directory exists from now on, even if nothing is ever stored in it.
-    if (open.minor >= chunksSince) makeDirectory([this.#options.outputPath, ...path].join('/'));
+    if (hasChunks(open)) makeDirectory([this.#options.outputPath, ...session.path].join('/'));
     else {
       session.current = this.#chunks.anonymous(session);
       session.current.acquire(session);
@@ -330,123 +204,47 @@ export class TraceStore {
     return this.#chunks.find(this.#sessionOf(sessionId), chunkId) !== undefined;
   }
 
-  #openStream(open: StreamOpen): void {
-    const session = this.#sessionOf(open.session);
-    const { current: chunk } = session;
-    if (chunk === undefined)
-      throw new MillraceError('MR_ERR_RELAY_CHUNK', {
-        command: 'addStream',
-        why: 'the session has no trace chunk',
-      });
-    checkComponent('channel name', open.channelName);
-    const { minor, snapshot } = session.open;
-    const components =
-      minor >= chunksSince
-        ? checkPath('stream path', open.path)
-        : [
-            ...(session.isPassing ? passingPath : []),
-            ...oldStreamPath(open.path, session.open, this.#options.grouping, session.openedS),
-          ];
-    if (minor < chunksSince && this.#options.replaces === false) this.#refuseReplacing(open, components);
-    const { resumes, isPassing } = session;
-    const isHollow = isPassing && session.open.liveTimerUs === 0;
-    const kept = isPassing ? { ...open, ...(isHollow ? hollowRing : passingRing) } : open;
-    const lastPacketSeqNum = resumes
-      ? this.lastStored(session.path, components, open.channelName)?.packetSeqNum
-      : undefined;
-    const writer =
-      open.channelName === metadataName
-        ? new MetadataWriter(kept, chunk, components, this.context, resumes)
-        : new StreamWriter(kept, chunk, components, indexFormat(minor, snapshot), this.context, {
-            resumes: resumes ? { lastPacketSeqNum } : undefined,
-            isHollow,
-          });
-    if (writer instanceof StreamWriter) writer.comesAgain = session.token !== undefined;
-    chunk.acquire(writer);
-    this.#chunksOf.set(writer, { current: chunk, next: undefined });
-    this.#streams.set(open.stream, writer);
-    session.streams.add(open.stream);
-  }
-
-  /** Whoever sent it may come again, and ask how far it was. */
-  #rememberPassed({ path }: StoredSession, { path: streamPath, channelName }: StreamOpen): void {
-    const components = checkPath('stream path', streamPath);
-    const record = this.lastStored(path, components, channelName);
-    if (record === undefined) return;
-    const [oldest] = this.#passed.keys();
-    if (oldest !== undefined && this.#passed.size >= limits.passedStreams) this.#passed.delete(oldest);
-    this.#passed.set(passedKey(path, components, channelName), record);
-  }
-
-  /**
-   * The record of a stream's latest packet in the session whose directory is `path`; `components`: of the stream's
-   * directory in a chunk.
-   */
+  /** See `lastStoredBelow`; of streams that only passed it is known as long as the relay lives. */
   lastStored(
     path: readonly string[],
     components: readonly string[],
     channelName: string,
   ): IndexRecord | undefined {
-    const output = this.#options.outputPath;
-    // Producers before 2.11 name the whole directory, and their sessions have none.
-    if (path.length === 0) return lastRecordOf([output, ...components].join('/'), [], channelName);
     return (
-      lastRecordOf([output, ...path].join('/'), components, channelName) ??
-      this.#passed.get(passedKey(path, components, channelName))
+      lastStoredBelow(this.#options.outputPath, path, components, channelName) ??
+      this.#passed.get(path, components, channelName)
     );
-  }
-
-  #refuseReplacing({ channelName, tracefileSizeBytes }: StreamOpen, components: readonly string[]): void {
-    const isSplit = tracefileSizeBytes > 0n && channelName !== metadataName;
-    const name = isSplit ? `${channelName}_0` : channelName;
-    const path = [this.#options.outputPath, ...components, name].join('/');
-    if (existsSync(path))
-      throw new MillraceError('MR_ERR_DISK_CREATE', { path, why: 'a session that was stored before has it' });
-  }
-
-  /** The stream is finished, or given up (`abandonStream`). */
-  #endStream(handle: number, last: bigint | undefined): void {
-    const writer = this.#streamOf(handle);
-    const forget = () => this.#forget(handle);
-    if (writer instanceof StreamWriter) {
-      writer.end(last, forget);
-      return;
-    }
-    writer.close(forget);
   }
 
   /** No more bytes will come for this stream: closes it as it is, once no write is under way. */
   abandonStream(handle: number): void {
-    const writer = this.#streams.get(handle);
-    const forget = () => this.#forget(handle);
-    if (writer instanceof StreamWriter) writer.abandon(forget);
-    else writer?.close(forget);
+    this.#streams.abandon(handle);
   }
 
-  #forget(handle: number): void {
-    const writer = this.#streams.get(handle);
-    if (writer === undefined) return;
-    this.#streams.delete(handle);
-    const session = this.#sessions.get(writer.stream.session);
+  #streamClosed(writer: TraceWriter): void {
+    const { stream } = writer;
+    const session = this.#sessions.get(stream.session);
     // With its last stream a session may end, and what was kept of it goes.
     if (session?.isPassing === true && session.token !== undefined && writer instanceof StreamWriter)
-      this.#rememberPassed(session, writer.stream);
-    this.#options.onStreamClosed(handle);
-    session?.streams.delete(handle);
-    const used = this.#chunksOf.get(writer);
-    this.#chunksOf.delete(writer);
-    used?.current?.release(writer);
-    used?.next?.release(writer);
+      this.#rememberPassed(session, stream);
+    this.#options.onStreamClosed(stream.stream);
+    session?.streams.delete(stream.stream);
+  }
+
+  #rememberPassed({ path }: StoredSession, { path: streamPath, channelName }: StreamOpen): void {
+    const components = checkPath('stream path', streamPath);
+    const record = this.lastStored(path, components, channelName);
+    if (record !== undefined) this.#passed.add(path, components, channelName, record);
   }
 
   #metadata(frame: Metadata, slab: Slab): void {
-    const writer = this.#streamOf(frame.stream);
+    const writer = this.#streams.find(frame.stream);
     if (!(writer instanceof MetadataWriter)) throw notMetadata(frame.stream, 'metadata');
     writer.append(frame, slab);
   }
 
   #index(frame: Index): void {
-    const writer = this.#streamOf(frame.stream);
+    const writer = this.#streams.find(frame.stream);
     if (!(writer instanceof StreamWriter))
       throw new MillraceError('MR_ERR_RELAY_STREAM_KIND', {
         command: 'sendIndex',
@@ -456,29 +254,16 @@ export class TraceStore {
     writer.index(frame);
   }
 
-  /** A stream goes over to another chunk: both have it as a user until it has. */
+  /** A stream goes over to another chunk, or to none. */
   #switch({ stream: handle, chunk: id, atPacketSeqNum }: Switch): void {
-    const writer = this.#streamOf(handle);
+    const writer = this.#streams.find(handle);
     const next = id === undefined ? undefined : this.#chunks.find(this.#sessionOf(writer.stream.session), id);
     if (id !== undefined && next === undefined)
       throw new MillraceError('MR_ERR_RELAY_CHUNK', {
         command: 'rotateStreams',
         why: `trace chunk ${id} is unknown`,
       });
-    const used = this.#chunksOf.get(writer);
-    if (used === undefined) return;
-    next?.acquire(writer);
-    const passedOver = used.next;
-    used.next = next;
-    if (passedOver !== next && passedOver !== used.current) passedOver?.release(writer);
-    const gone = () => {
-      const { current } = used;
-      used.current = next;
-      used.next = undefined;
-      if (current !== next && this.#chunksOf.has(writer)) current?.release(writer);
-    };
-    if (writer instanceof StreamWriter) writer.switchTo(atPacketSeqNum, next, gone);
-    else writer.switchTo(next, gone);
+    this.#streams.goOver(writer, atPacketSeqNum, next);
   }
 
   /** Resolves when every file is closed; only after all sessions have ended. */
@@ -497,18 +282,6 @@ export class TraceStore {
       throw new MillraceError('MR_ERR_RELAY_STATE', { command: 'frame', expected: `session ${id}` });
     return session;
   }
-
-  #streamOf(handle: number): TraceWriter {
-    const writer = this.#streams.get(handle);
-    if (writer === undefined)
-      throw new MillraceError('MR_ERR_RELAY_STREAM_UNKNOWN', { command: 'frame', stream: handle });
-    return writer;
-  }
-}
-
-/** Snapshots, and producers before 2.4, have no index. */
-function indexFormat(minor: number, snapshot: boolean): IndexFormat | undefined {
-  return snapshot || minor < 4 ? undefined : indexFormatAt(minor);
 }
 
 function notMetadata(stream: number, command: string): MillraceError {

@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Resumable } from '../disk/trace-store.ts';
+import type { Resumable } from '../disk/stored-session.ts';
 import { MillraceError, relayRet } from '../errors.ts';
 import { socketSource } from '../network/socket-source.ts';
 import { sendNow } from '../os/send-now.ts';

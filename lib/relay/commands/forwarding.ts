@@ -1,6 +1,6 @@
 /** The private commands of a relay that forwards here: what is stored, what is lost, and the way on. */
 import { checkPath } from '../../disk/names.ts';
-import { shownPath } from '../../disk/trace-store.ts';
+import { shownPath } from '../../disk/passing.ts';
 import { MillraceError, relayRet } from '../../errors.ts';
 import type { Index } from '../../stage/frames.ts';
 import { resumeStates } from '../../wire/relay/index.ts';

@@ -1,5 +1,5 @@
 /** What a command's file exports: how it is carried out, and what a refusal looks like. */
-import type { Resumable } from '../../disk/trace-store.ts';
+import type { Resumable } from '../../disk/stored-session.ts';
 import type { MillraceError } from '../../errors.ts';
 import type { CommandName, ReplyOf, RequestOf } from '../../wire/relay/index.ts';
 import type { RelaySession } from '../session.ts';

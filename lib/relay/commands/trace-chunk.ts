@@ -1,6 +1,6 @@
 /** Trace chunks: opened, closed, asked about; and streams that leave them. Source: relay-protocol, "Trace chunks". */
 
-import { shownPath } from '../../disk/trace-store.ts';
+import { shownPath } from '../../disk/passing.ts';
 import { type ErrorCode, MillraceError, relayRet } from '../../errors.ts';
 import type { ChunkDone } from '../../stage/frames.ts';
 import type { Handler } from './handler.ts';
