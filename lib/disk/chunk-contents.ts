@@ -2,7 +2,7 @@
  * What a trace chunk has made: its directories and files, relative to the chunk, so that they stay true when that is
  * renamed. What others have put beside them is not its own.
  */
-import { below, unlinkIfThere } from './chunk-places.ts';
+import { below, topOf, unlinkIfThere } from './chunk-places.ts';
 import { makeDirectory, makeNewDirectory } from './directories.ts';
 
 /** A file of a chunk that is told what becomes of its name, before it does. */
@@ -19,6 +19,8 @@ export class ChunkContents {
   readonly #root: () => string;
   /** Directories that were asked for. */
   readonly directories = new Set<string>();
+  /** The top-level ones of them. */
+  readonly tops = new Set<string>();
   readonly files = new Map<string, ChunkFile | undefined>();
   /** Directories that are there, those above the ones that were asked for too. */
   readonly #there = new Set<string>();
@@ -31,7 +33,7 @@ export class ChunkContents {
 
   /** What the chunk had before it was used again; `top`: a directory in it. */
   found(top: string, files: Iterable<string>): void {
-    this.directories.add(top);
+    this.#note(top);
     for (const file of files) this.files.set(file, undefined);
   }
 
@@ -45,7 +47,12 @@ export class ChunkContents {
       for (let end = path.indexOf('/'); end !== -1; end = path.indexOf('/', end + 1))
         this.#make(path.slice(0, end), makeNewDirectory);
     this.#make(path, isOwn ? makeNewDirectory : makeDirectory);
+    this.#note(path);
+  }
+
+  #note(path: string): void {
     this.directories.add(path);
+    if (path !== '') this.tops.add(topOf(path));
   }
 
   #make(path: string, make: (path: string) => boolean): void {

@@ -43,14 +43,10 @@ export function below(directory: string, path: string): string {
   return directory === '' || path === '' ? directory + path : `${directory}/${path}`;
 }
 
-/** The top-level ones of the directories that a chunk made. */
-export function topLevel(directories: Iterable<string>): Set<string> {
-  const tops = new Set<string>();
-  for (const path of directories) {
-    const slash = path.indexOf('/');
-    if (path !== '') tops.add(slash === -1 ? path : path.slice(0, slash));
-  }
-  return tops;
+/** The top-level directory that a path lies in. */
+export function topOf(path: string): string {
+  const slash = path.indexOf('/');
+  return slash === -1 ? path : path.slice(0, slash);
 }
 
 /**

@@ -17,7 +17,7 @@ import {
   moveChunk,
   removeEmptyTree,
   restingPlace,
-  topLevel,
+  topOf,
 } from './chunk-places.ts';
 import type { CompleteChunk } from './chunk-registry.ts';
 import { makeDirectory } from './directories.ts';
@@ -47,6 +47,13 @@ export function placeOf({ made }: JournalChunk): string {
 /** A journal is our own file, and yet nothing outside the output directory may be touched on its word. */
 export function isInside(path: string): boolean {
   return !path.startsWith('/') && !path.split('/').includes('..');
+}
+
+/** The top-level ones of the directories that a chunk made. */
+function topsOf(directories: Iterable<string>): Set<string> {
+  const tops = new Set([...directories].filter(isInside).map(topOf));
+  tops.delete('');
+  return tops;
 }
 
 /** Does the rest of renames that had begun, and forgets chunks whose places are none. Errors are told. */
@@ -110,7 +117,7 @@ export function noteRests(state: JournalState, outcomes: readonly ChunkOutcome[]
   for (const chunk of state.chunks.values()) {
     const { made, directories } = chunk;
     const outcome = outcomes.find(({ from }) => from === placeOf(chunk));
-    const tops = [...topLevel([...directories].filter(isInside))];
+    const tops = [...topsOf(directories)];
     if (outcome === undefined) book.rested(made.sessionPath, made.name, { place: made.path, tops });
     else if (outcome.to === undefined || outcome.deleted) book.rested(made.sessionPath, made.name, { tops });
     else {
@@ -145,7 +152,7 @@ function numberIn(name: string): bigint | undefined {
 function finish(outputPath: string, chunk: JournalChunk): ChunkOutcome | undefined {
   const { made, closed, directories, files } = chunk;
   const from = placeOf(chunk);
-  const tops = topLevel([...directories].filter(isInside));
+  const tops = topsOf(directories);
   const root = below(outputPath, from);
   if (closed?.action === 'delete') {
     const paths = [...files.values()].flatMap(({ path, indexPath }) => [path, indexPath ?? path]);
@@ -183,7 +190,7 @@ function rest(outputPath: string, chunk: JournalChunk, tops: Set<string>): strin
 function move(outputPath: string, { made, directories }: JournalChunk, to: string): void {
   const session = below(outputPath, made.sessionPath);
   if (made.path === to || !existsSync(below(session, made.path))) return;
-  moveChunk(session, made.path, to, topLevel([...directories].filter(isInside)), (source, target) => {
+  moveChunk(session, made.path, to, topsOf(directories), (source, target) => {
     if (existsSync(source)) renameSync(source, target);
   });
 }

@@ -24,7 +24,6 @@ import {
   newChunk,
   oldChunk,
   restingPlace,
-  topLevel,
 } from './chunk-places.ts';
 import { makeDirectory } from './directories.ts';
 import type { ChunkRest } from './resume-book.ts';
@@ -212,7 +211,7 @@ export class TraceChunk {
 
   #rest(home: string): void {
     const session = this.#absolute(this.#relative(''));
-    this.#rename(restingPlace(session, this.#path, { home, name: this.name }, this.#tops));
+    this.#rename(restingPlace(session, this.#path, { home, name: this.name }, this.#contents.tops));
   }
 
   /** What is to become of it when its last user leaves; a later word counts. */
@@ -235,7 +234,7 @@ export class TraceChunk {
     else if (isTemporary(this.#path)) this.#rest(this.#home);
     // in the book before the journal forgets it
     const place = this.#action === 'delete' ? {} : { place: this.#path };
-    this.#origin.onRest?.(this.#birthName, { ...place, tops: [...this.#tops] });
+    this.#origin.onRest?.(this.#birthName, { ...place, tops: [...this.#contents.tops] });
     this.#origin.journal.chunkGone(this.number);
     const isKept =
       this.#action === 'moveToCompleted' || (this.#action === 'none' && this.#contents.files.size > 0);
@@ -246,12 +245,8 @@ export class TraceChunk {
     this.#origin.journal.settle();
     const { files } = this.#contents;
     for (const file of files.values()) file?.cleared();
-    deleteChunk(this.#absolute(this.path), files.keys(), this.#tops, this.#path !== '');
+    deleteChunk(this.#absolute(this.path), files.keys(), this.#contents.tops, this.#path !== '');
     files.clear();
-  }
-
-  get #tops(): Set<string> {
-    return topLevel(this.#contents.directories);
   }
 
   /** Moves the chunk's directory. From or to the session's own directory, only what the chunk made there moves. */
@@ -261,7 +256,7 @@ export class TraceChunk {
     const { journal } = this.#origin;
     try {
       journal.moveBegun(this.number, to);
-      moveChunk(this.#absolute(this.#relative('')), from, to, this.#tops);
+      moveChunk(this.#absolute(this.#relative('')), from, to, this.#contents.tops);
       journal.moveDone(this.number);
     } catch (error) {
       const path = this.#absolute(this.#relative(to));
