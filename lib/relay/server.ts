@@ -10,17 +10,14 @@ import { Journal } from '../disk/journal.ts';
 import { passingPath, shownPath } from '../disk/passing.ts';
 import { loadPacketReaderOf } from '../disk/recover.ts';
 import { TraceStore } from '../disk/trace-store.ts';
-import { MillraceError } from '../errors.ts';
 import { type Listener, listen } from '../network/listen.ts';
 import { openRangeLocks } from '../os/range-locks.ts';
-import { loseVanished, setSendTimeout } from '../os/socket-options.ts';
 import { SlabPool } from '../stage/slab.ts';
 import { tell } from '../telemetry.ts';
-import { ControlConnection } from './control-connection.ts';
-import { DataConnection } from './data-connection.ts';
 import type { Forwarder } from './forward/forwarder.ts';
 import { Health, type Vitals } from './health.ts';
 import type { Relay, RelayAddresses, RelayOptions, RelayStatus } from './options.ts';
+import { Producers } from './producers.ts';
 import type { RelayState } from './state.ts';
 import { relayStatus } from './status.ts';
 import { ViewerDoor } from './viewer/door.ts';
@@ -32,8 +29,6 @@ const sweepsPerTime = 4;
 const beatMs = 1000;
 /** At the end: how often it is checked whether producers still send. */
 const drainStepMs = 20;
-
-type Connection = ControlConnection | DataConnection;
 
 /** Makes a relay that does nothing before `start`. See `Relay`. */
 export function createRelay(options: RelayOptions): Relay {
@@ -48,10 +43,7 @@ class RelayServer implements Relay {
   #listeners: Listener[] = [];
   #health: Health | undefined;
   #addresses: RelayAddresses;
-  readonly #control = new Set<ControlConnection>();
-  readonly #data = new Set<DataConnection>();
-  /** Those of both that belong to no session yet. */
-  readonly #strangers = new Set<Connection>();
+  #producers: Producers | undefined;
   #viewers: ViewerDoor | undefined;
   #timers: NodeJS.Timeout[] = [];
   #closing: Promise<void> | undefined;
@@ -75,18 +67,23 @@ class RelayServer implements Relay {
     rmSync([outputPath, ...passingPath].join('/'), { recursive: true, force: true });
     const state = this.#newState(this.#journal, locks, await this.#newForwarder());
     this.#state = state;
-    const viewers = new ViewerDoor(state, () => this.#oneGone(state));
+    const gone = () => this.#oneGone(state);
+    const producers = new Producers(state, gone);
+    this.#producers = producers;
+    const viewers = new ViewerDoor(state, gone);
     this.#viewers = viewers;
     try {
       // One after the other, so that a port that is taken is told alone.
-      this.#listeners.push(await listen(control, (socket) => this.#accept(socket, 'control')));
-      this.#listeners.push(await listen(data, (socket) => this.#accept(socket, 'data')));
-      this.#listeners.push(
-        await listen(live, (socket) => {
-          viewers.accept(socket);
+      const serve = async (at: Parameters<typeof listen>[0], accept: (socket: Socket) => void) => {
+        const listener = await listen(at, (socket) => {
+          accept(socket);
           this.#shareDescriptors(state);
-        }),
-      );
+        });
+        this.#listeners.push(listener);
+      };
+      await serve(control, (socket) => producers.accept(socket, 'control'));
+      await serve(data, (socket) => producers.accept(socket, 'data'));
+      await serve(live, (socket) => viewers.accept(socket));
       if (this.#options.udp !== undefined) {
         // loaded here, so that a relay without datagrams does not wait for it
         const { UdpReceiver } = await import('./udp/receiver.ts');
@@ -134,14 +131,9 @@ class RelayServer implements Relay {
   }
 
   status(): RelayStatus {
-    const strangers = this.#strangers.size;
+    const { control, data, strangers } = this.#producers as Producers;
     const viewers = this.#viewers as ViewerDoor;
-    const connections = {
-      control: this.#control.size,
-      data: this.#data.size,
-      live: viewers.size,
-      strangers,
-    };
+    const connections = { control, data, live: viewers.size, strangers };
     return relayStatus(this.#state as RelayState, this.#startedMs, this.#addresses, connections, viewers);
   }
 
@@ -216,24 +208,17 @@ class RelayServer implements Relay {
     });
   }
 
-  #gone(connection: Connection): void {
-    this.#strangers.delete(connection);
-    if (connection instanceof ControlConnection) this.#control.delete(connection);
-    else this.#data.delete(connection);
-    this.#oneGone(this.#state as RelayState);
-  }
-
   #oneGone(state: RelayState): void {
     this.#shareDescriptors(state);
     if (this.#connections === 0) this.#onGone();
   }
 
   get #connections(): number {
-    return this.#control.size + this.#data.size + (this.#viewers?.size ?? 0);
+    return (this.#producers?.size ?? 0) + (this.#viewers?.size ?? 0);
   }
 
   #cut(): void {
-    for (const connection of [...this.#control, ...this.#data]) connection.destroy();
+    this.#producers?.destroy();
     this.#viewers?.destroy();
     for (const session of this.#state?.sessions.values() ?? []) session.abort();
   }
@@ -245,6 +230,11 @@ class RelayServer implements Relay {
     const { Forwarder } = await import('./forward/forwarder.ts');
     const { defaultForward } = await import('./forward/options.ts');
     return new Forwarder(forward ?? defaultForward(outputPath));
+  }
+
+  #sweep(): void {
+    this.#viewers?.sweep();
+    this.#producers?.sweep();
   }
 
   #newState(
@@ -300,59 +290,9 @@ class RelayServer implements Relay {
     return state;
   }
 
-  #accept(socket: Socket, role: 'control' | 'data'): void {
-    const state = this.#state as RelayState;
-    const strangers = this.#strangers.size;
-    const peer = `${socket.remoteAddress}:${socket.remotePort}`;
-    if (strangers >= state.limits.strangers) {
-      const code = 'MR_ERR_NETWORK_CEILING';
-      const error = new MillraceError(code, { peer, got: strangers, expected: state.limits.strangers });
-      state.refused[code] = (state.refused[code] ?? 0) + 1;
-      tell('warn', 'relay:refused', error.message, { peer }, code);
-      socket.destroy();
-      return;
-    }
-    const { keepAlive, socketTimeoutMs } = this.#options;
-    loseVanished(socket, keepAlive);
-    if (socketTimeoutMs > 0) setSendTimeout(socket, socketTimeoutMs);
-    const events = {
-      joined: (known: Connection) => this.#strangers.delete(known),
-      ended: (gone: Connection) => this.#gone(gone),
-    };
-    if (role === 'control') {
-      const connection = new ControlConnection(state, socket, events);
-      this.#control.add(connection);
-      this.#strangers.add(connection);
-    } else {
-      const connection = new DataConnection(state, socket, events);
-      this.#data.add(connection);
-      this.#strangers.add(connection);
-    }
-    this.#shareDescriptors(state);
-    tell('debug', 'relay:connection', `${role} connection from ${peer}`, { peer, role });
-  }
-
   /** Files may hold the descriptors that connections leave. */
   #shareDescriptors({ store }: RelayState): void {
     store.context.env.pool.reserve(this.#connections);
-  }
-
-  /**
-   * Ends connections that belong to no session and have been silent too long. A data connection says nothing
-   * before its first packet, perhaps for days: it stays as long as its host has a session that waits for one.
-   */
-  #sweep(): void {
-    this.#viewers?.sweep();
-    const { limits, sessions } = this.#state as RelayState;
-    const waiting = new Set<string>();
-    for (const session of sessions.values()) if (!session.bound) waiting.add(session.owner.address);
-    for (const connection of this.#strangers) {
-      if (Date.now() - connection.openedMs < limits.strangerSeconds * 1000) continue;
-      if (connection instanceof DataConnection && waiting.has(connection.address)) continue;
-      const { peer } = connection;
-      tell('warn', 'relay:idle', `${peer} belongs to no session: closed`, { peer }, 'MR_ERR_NETWORK_IDLE');
-      connection.destroy();
-    }
   }
 }
 
