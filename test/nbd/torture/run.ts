@@ -82,6 +82,7 @@ class Scene {
   #toPort = 0;
   /** The destination was told to end, or killed, by us. */
   #isFatal = false;
+  #isReplaced = false;
 
   constructor(seed: number, folder: string, t: { teardown(run: () => unknown): void }) {
     this.#seed = seed;
@@ -255,6 +256,7 @@ class Scene {
     }
     rmSync(this.#to.sock, { force: true });
     this.#destination = this.#listen();
+    this.#isReplaced = true;
   }
 
   /** Lets everybody who is left go on to the end, then ends them. */
@@ -263,7 +265,10 @@ class Scene {
     const untilMs = performance.now() + (this.#isFatal ? 300 : patienceMs);
     const isOver = (): boolean => source.end !== undefined && destination.end !== undefined;
     while (!isOver() && performance.now() < untilMs) await delay(10);
-    if (!this.#isFatal && !isOver() && !this.#wasRefused()) this.#late = 'it did not come to its end';
+    // one that was killed between the hand-over and its end has nobody to come to the one in its place
+    const isInVain = this.#isReplaced && this.#isUntold;
+    if (!this.#isFatal && !isOver() && !this.#wasRefused() && !isInVain)
+      this.#late = 'it did not come to its end';
     for (const actor of [source, destination, this.#asker]) {
       actor?.signal('SIGCONT');
       actor?.signal('SIGTERM');
@@ -273,6 +278,12 @@ class Scene {
     if (ended === 'late') this.#late = 'somebody did not end';
   }
   #late: string | undefined;
+
+  /** Without unlink a disconnect that was lost cannot be told: then both copies hold everything. */
+  get #isUntold(): boolean {
+    const [source, destination] = [this.#source as Actor, this.#destination as Actor];
+    return !this.#unlinks && source.end === 0 && destination.end !== 0 && /gone to/.test(source.said);
+  }
 
   /** A first attempt that failed is not retried. */
   #wasRefused(): boolean {
@@ -292,10 +303,7 @@ class Scene {
     if (destination.end === 0 && marked) wrong ??= 'the destination has ended well and left its mark';
     // one that was killed between its last step and its end is complete, and not marked any more
     if (destination.end !== 0 && !marked) wrong ??= this.#model.judge(this.#to.file);
-    // without unlink a disconnect that was lost cannot be told: then both copies hold everything
-    const isUntold =
-      !this.#unlinks && source.end === 0 && destination.end !== 0 && /gone to/.test(source.said);
-    if (isUntold) wrong ??= this.#model.judge(this.#to.file);
+    if (this.#isUntold) wrong ??= this.#model.judge(this.#to.file);
     if (wrong !== undefined)
       this.#story.push(`source said: ${source.said}`, `destination said: ${destination.said}`);
     return { seed: this.#seed, story: this.#story, canonical, acked: this.#model.acked, wrong };
