@@ -51,8 +51,7 @@ export class DataConnection implements Owner {
     const { pool, scratch, forwarder, limits } = relay;
     const forwarded = forwarder === undefined ? 0 : limits.forwardSlabsPerSession;
     const quota = pool.quota(limits.slabsPerSession + forwarded, limits.requestSlabs);
-    // packets of one size come one by one
-    const source = socketSource(accepted, { pool, quota, scratch, name: this.peer, expectsMore: true });
+    const source = socketSource(accepted, { pool, quota, scratch, name: this.peer });
     this.#pipe = compose(
       [
         { name: 'data source', stream: source },
