@@ -20,21 +20,16 @@ export async function viewComing(
   const [source, ...more] = inputs;
   if (source === undefined || more.length > 0) throw usageError('one SOURCE is read as it comes');
   const { viewLive } = await loadPipe();
-  const { openLog } = await import('../../lib/index.ts');
-  const interrupted = new AbortController();
-  const forget = (['SIGINT', 'SIGTERM'] as const).map((name) =>
-    context.onSignal(name, () => interrupted.abort()),
-  );
-  const log = openLog({ stream: context.stderr, format: 'text', level: 'warn' });
-  try {
+  // A view of what is finished starts without it.
+  const { runService } = await import('../service.ts');
+  return runService(context, {}, async ({ signals }) => {
+    const interrupted = new AbortController();
+    void signals.first.then(() => interrupted.abort());
     const stdin = () => context.stdin();
     const { signal } = interrupted;
     const { outcome, missing } = await viewLive({ ...options, source, follow, stdin, signal });
     for (const line of missing) context.stderr.write(`millrace view: ${line}\n`);
     if (outcome.kind === 'error') throw outcome.error;
     return missing.length > 0 ? 1 : 0;
-  } finally {
-    log.close();
-    for (const each of forget) each();
-  }
+  });
 }

@@ -1,7 +1,7 @@
 /** `millrace view --raw`: frames instead of events. */
-import { openLog } from '../../lib/index.ts';
 import { loadPipe } from '../../lib/start.ts';
 import type { Context } from '../context.ts';
+import { runService } from '../service.ts';
 import { usageError } from '../usage.ts';
 
 /** Prints the frames of one source. Resolves to the exit status. */
@@ -13,16 +13,9 @@ export async function viewFrames(
   const [source, ...more] = operands;
   if (source === undefined || more.length > 0) throw usageError('--raw shows one SOURCE');
   const { viewRaw } = await loadPipe();
-  const interrupted = new AbortController();
-  let isInterrupted = false;
-  const forget = (['SIGINT', 'SIGTERM'] as const).map((name) =>
-    context.onSignal(name, () => {
-      isInterrupted = true;
-      interrupted.abort();
-    }),
-  );
-  const log = openLog({ stream: context.stderr, format: 'text', level: 'warn' });
-  try {
+  return runService(context, {}, async ({ signals }) => {
+    const interrupted = new AbortController();
+    void signals.first.then(() => interrupted.abort());
     const stdin = () => context.stdin();
     const { signal } = interrupted;
     const { outcome, missing } = await viewRaw({ source, follow, out: context.stdout, stdin, signal });
@@ -31,9 +24,6 @@ export async function viewFrames(
     if (outcome.kind === 'error' && (outcome.error.cause as NodeJS.ErrnoException)?.code === 'EPIPE')
       return 1;
     if (outcome.kind === 'error') throw outcome.error;
-    return missing.length > 0 || (outcome.kind === 'abort' && !isInterrupted) ? 1 : 0;
-  } finally {
-    log.close();
-    for (const each of forget) each();
-  }
+    return missing.length > 0 || (outcome.kind === 'abort' && !signal.aborted) ? 1 : 0;
+  });
 }
