@@ -24,8 +24,6 @@ import { hasChunks, type Resumable, type StoredSession, storedSession } from './
 import { StreamTable, type TraceWriter } from './stream-table.ts';
 import { StreamWriter } from './stream-writer.ts';
 
-export type { TraceWriter } from './stream-table.ts';
-
 /** See the file's head. */
 export class TraceStore {
   readonly context: StoreContext;

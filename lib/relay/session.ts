@@ -3,7 +3,8 @@
  * streams by handle. A session is bound to its own pair of connections: nobody else can add to it.
  */
 import { MetadataWriter } from '../disk/metadata-writer.ts';
-import type { TraceStore, TraceWriter } from '../disk/trace-store.ts';
+import type { TraceWriter } from '../disk/stream-table.ts';
+import type { TraceStore } from '../disk/trace-store.ts';
 import type { SessionOpen } from '../stage/frames.ts';
 import { tell } from '../telemetry.ts';
 import { LiveSession } from './viewer/live-session.ts';

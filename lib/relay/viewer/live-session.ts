@@ -3,8 +3,8 @@
  * the relay session as long as that lives, and afterwards to the viewers that are attached to it.
  */
 import { MetadataWriter } from '../../disk/metadata-writer.ts';
+import type { TraceWriter } from '../../disk/stream-table.ts';
 import type { StreamWriter } from '../../disk/stream-writer.ts';
-import type { TraceWriter } from '../../disk/trace-store.ts';
 import { limits } from '../../limits.ts';
 import type { SessionOpen } from '../../stage/frames.ts';
 
