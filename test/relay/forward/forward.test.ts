@@ -141,16 +141,25 @@ function packetsOf(relay: TestRelay, name: string): Buffer[] {
     });
 }
 
+/** Sends packets, over links that are cut so often. */
+async function throughCuts(
+  session: GoodSession,
+  links: readonly { cut(): void }[],
+  cuts: number,
+): Promise<void> {
+  for (let cut = 0; cut < cuts; cut += 1) {
+    await session.packets(25);
+    for (const link of links) link.cut();
+    await session.packets(3);
+  }
+}
+
 test('a link that breaks in the middle: towards millrace the session goes on where it was', async (t) => {
   const next = await TestRelay.start(t);
   const links = await linked(t, next);
   const relay = await TestRelay.start(t, { forward: forwardTo(temporaryDirectory(t), [links.ends]) });
   const session = await GoodSession.open(t, relay);
-  for (let cut = 0; cut < 4; cut += 1) {
-    await session.packets(25);
-    for (const link of links.all) link.cut();
-    await session.packets(3);
-  }
+  await throughCuts(session, links.all, 4);
   await session.finish();
   await relay.empty();
   await through(relay);
@@ -174,11 +183,7 @@ for (const kind of ['stores', 'stores nothing', 'is a hop'] as const)
     const targets = way.targets.map((target) => ({ ...target, via }));
     const relay = await TestRelay.start(t, { forward: { ...way, targets } });
     const session = await GoodSession.open(t, relay);
-    for (let cut = 0; cut < 3; cut += 1) {
-      await session.packets(25);
-      for (const link of links.all) link.cut();
-      await session.packets(3);
-    }
+    await throughCuts(session, links.all, 3);
     await session.finish();
     await relay.empty();
     await through(relay);
