@@ -199,6 +199,8 @@ test('a service manager hands over a listening socket, and is told when it is se
   // LISTEN_PID is the process that serves: the shell replaces itself
   const wrapper = ['sh', '-c', 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"'];
   const server = await NbdProcess.start(t, { args: [imageFile(t, mib)], wrapper, inherit: [fd] });
+  // whoever handed it over does not accept on it any more
+  listening.close();
   t.deepEqual((await server.status()).addresses, [`127.0.0.1:${port}`]);
   const disk = await client(t, port);
   t.is(disk.sizeBytes, mib);
