@@ -367,10 +367,15 @@ test('a relay that does not come back is given up after the time that was set', 
 test('a view that is ended on purpose leaves no place behind', async (t) => {
   const scene = await LiveScene.open(t);
   const source = liveSource({ address: scene.live as never, hostname, sessionName });
-  source.resume();
+  // it knows that it is attached when something has come
+  let hasCome = false;
+  source.on('data', () => {
+    hasCome = true;
+  });
+  await scene.send(1);
   const heard = (event: string) => scene.relay.told.some((told) => told.event === event);
   await until(
-    () => heard('relay:viewer-attached'),
+    () => heard('relay:viewer-attached') && hasCome,
     () => 'not attached',
   );
   source.destroy();
