@@ -2,7 +2,7 @@
  * The real programs that the interop tests run, and whether this machine has them. A missing one skips the
  * tests that need it, with one line saying why; under MILLRACE_REQUIRE_PEERS=1 it fails them.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -26,9 +26,17 @@ export function missingPeers({ consumer32 = false } = {}): string | undefined {
   if (missing.length > 0) return `not installed: ${missing.join(', ')}`;
   if (process.getuid?.() !== 0) return 'worlds need root (unshare)';
   if (!canUnshare()) return 'this system refuses new namespaces (unshare)';
-  if (consumer32 && process.arch !== 'x64') return `the 32-bit consumer needs x64, this is ${process.arch}`;
-  if (consumer32 && i386Folder() === undefined) return 'no 32-bit consumer daemon (.ci/setup-i386)';
-  return undefined;
+  return consumer32 ? missingConsumer32() : undefined;
+}
+
+function missingConsumer32(): string | undefined {
+  if (process.arch !== 'x64') return `the 32-bit consumer needs x64, this is ${process.arch}`;
+  const folder = i386Folder();
+  if (folder === undefined) return 'no 32-bit consumer daemon (.ci/setup-i386)';
+  const loader = join(folder, 'lib/i386-linux-gnu/ld-linux.so.2');
+  const { status } = spawnSync(loader, ['--version'], { stdio: 'ignore' });
+  if (status === 0 || installed('qemu-i386')) return undefined;
+  return 'this kernel refuses 32-bit programs, and there is no qemu-i386 (qemu-user)';
 }
 
 /** Why these programs cannot be run here, in a few words; undefined when they can. */

@@ -76,8 +76,8 @@ export class Scene {
     const pids = (names: readonly string[]) =>
       this.#hosts.flatMap((host) => names.flatMap((name) => host.pidsOf(name)));
     for (const pid of pids(['lttng-sessiond'])) process.kill(pid, 'SIGTERM');
-    // A 32-bit consumer daemon goes by the name of its loader.
-    const daemons = ['lttng-sessiond', 'lttng-consumerd', 'ld-linux.so.2'];
+    // A 32-bit consumer daemon goes by the name of its loader, or of its emulator.
+    const daemons = ['lttng-sessiond', 'lttng-consumerd', 'ld-linux.so.2', 'qemu-i386'];
     await until('the session and consumer daemons to end', () => pids(daemons).length === 0);
     this.#recorder?.kill('SIGTERM');
     await this.#recorder?.ended;
