@@ -22,6 +22,7 @@ import assert from 'node:assert';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { MillraceError, why } from '../errors.ts';
+import { awake } from '../os/awake.ts';
 import { readInto } from '../os/socket-reader.ts';
 import { type ByteBatch, releaseBatch } from '../stage/batch.ts';
 import { looseSlab, type Slab, type SlabPool, type SlabQuota } from '../stage/slab.ts';
@@ -170,6 +171,7 @@ export class SocketSource extends Readable {
   #mayFollow(bytesRead: number): boolean {
     const wasLarge = this.#isLarge;
     this.#isLarge = bytesRead >= this.#scratch.length;
+    if (this.#isLarge) awake.rest();
     return !this.#drained || (this.#expectsMore && (this.#isLarge || wasLarge));
   }
 

@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import type { Resumable } from '../disk/stored-session.ts';
 import { MillraceError, relayRet } from '../errors.ts';
 import { socketSource } from '../network/socket-source.ts';
+import { awake } from '../os/awake.ts';
 import { sendNow } from '../os/send-now.ts';
 import { quickAck } from '../os/socket-options.ts';
 import { compose, type Outcome, type Pipe } from '../stage/compose.ts';
@@ -128,6 +129,7 @@ export class ControlConnection implements CommandContext {
       sent = sendNow(this.#socket, this.#replies, 0, bytes.length);
     }
     if (sent < bytes.length) push(bytes.subarray(sent));
+    awake.answered();
   }
 
   /** One request, or a part of one. Returns its reply. Throws what closes the connection without a reply. */
