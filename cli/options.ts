@@ -140,14 +140,16 @@ export function parseSwitch(text: string): boolean | undefined {
   return /^\d+$/.test(text) ? Number(text) > 0 : undefined;
 }
 
-/**
- * A whole number in decimal, octal (leading 0) or hexadecimal (0x), between `least` and `most`.
- * Throws `MR_ERR_USAGE`.
- */
+/** A whole number in decimal, octal (leading 0), hexadecimal (0x) or binary (0b). Throws `MR_ERR_USAGE`. */
+export function wholeNumber(text: string): bigint {
+  if (!/^(0x[\da-f]+|0b[01]+|0[0-7]*|[1-9]\d*)$/i.test(text))
+    throw usageError(`"${text}" is no whole number`);
+  return BigInt(/^0\d/.test(text) ? `0o${text}` : text);
+}
+
+/** The same between `least` and `most`. */
 export function parseWhole(text: string, least: number, most: number, unit: string): number {
-  const octal = /^0[0-7]+$/.test(text);
-  if (!octal && !/^(0x[0-9a-f]+|[1-9]\d*|0)$/i.test(text)) throw usageError(`"${text}" is no whole number`);
-  const value = octal ? Number.parseInt(text, 8) : Number(text);
+  const value = Number(wholeNumber(text));
   if (value < least || value > most) throw usageError(`${text} is not between ${least} and ${most} ${unit}`);
   return value;
 }

@@ -1,7 +1,7 @@
 /** The options of `millrace view`: those of babeltrace2 that act on text, and our own. */
 import { helpOption, jsonOption } from '../common-options.ts';
 import type { Option } from '../options.ts';
-import { parseWord } from '../options.ts';
+import { parseWord, wholeNumber } from '../options.ts';
 import { usageError } from '../usage.ts';
 import { fieldWords, nameWords, type ViewSettings, wordsOf } from './settings.ts';
 import { parseTimeBound, parseTimeRange } from './time-bounds.ts';
@@ -49,9 +49,12 @@ function setEnd(settings: ViewSettings, bound: ViewSettings['end']): void {
   settings.end = bound;
 }
 
-function parseInteger(value: string): bigint {
-  if (!/^-?\d{1,18}$/.test(value)) throw usageError(`"${value}" is no whole number`);
-  return BigInt(value);
+/** As babeltrace2 reads it: with a sign, and blanks around. */
+export function parseOffset(value: string): bigint {
+  const [, sign, digits = ''] = /^\s*(-?)\s*(\S*)\s*$/.exec(value) ?? [undefined, '', value];
+  const magnitude = wholeNumber(digits);
+  if (magnitude >= 10n ** 18n) throw usageError(`${digits} is too much`);
+  return sign === '-' ? -magnitude : magnitude;
 }
 
 export const viewOptionTable: readonly Option<ViewSettings>[] = [
@@ -181,7 +184,7 @@ export const viewOptionTable: readonly Option<ViewSettings>[] = [
     section: time,
     help: 'Add to all clocks.',
     set: (settings, value) => {
-      settings.offsetSeconds = parseInteger(value);
+      settings.offsetSeconds = parseOffset(value);
     },
   },
   {
@@ -190,7 +193,7 @@ export const viewOptionTable: readonly Option<ViewSettings>[] = [
     section: time,
     help: 'Add nanoseconds to all clocks.',
     set: (settings, value) => {
-      settings.offsetNs = parseInteger(value);
+      settings.offsetNs = parseOffset(value);
     },
   },
   {

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { type Option, parseBytes, parseOptions, parseSwitch, parseWhole } from '../../cli/options.ts';
+import { parseOffset } from '../../cli/view/option-table.ts';
 
 const nothing = (): void => {};
 const table: readonly Option<object>[] = [
@@ -56,7 +57,7 @@ test('switch words are those of LTTng', (t) => {
   for (const bad of ['', 'maybe', '-1', '1.5']) t.is(parseSwitch(bad), undefined, bad);
 });
 
-test('whole numbers are decimal, octal or hexadecimal, and bounded', (t) => {
+test('whole numbers are decimal, octal, hexadecimal or binary, and bounded', (t) => {
   t.is(parseWhole('100', 0, 1000, 'x'), 100);
   t.is(parseWhole('0400', 0, 1000, 'x'), 256);
   t.is(parseWhole('0x100', 0, 1000, 'x'), 256);
@@ -64,6 +65,27 @@ test('whole numbers are decimal, octal or hexadecimal, and bounded', (t) => {
   for (const bad of ['', 'abc', '100x', '-1', '1e3', '08', ' 1'])
     t.throws(() => parseWhole(bad, 0, 1000, 'x'), usage(/no whole number/), bad);
   t.throws(() => parseWhole('99', 100, 1000, 'descriptors'), usage(/between 100 and 1000 descriptors/));
+});
+
+test('clock offsets are read as babeltrace2 2.0.4 reads them', (t) => {
+  for (const [text, offset] of [
+    ['0', 0n],
+    ['-0', 0n],
+    ['00', 0n],
+    ['-5', -5n],
+    ['- 5', -5n],
+    ['010', 8n],
+    ['-010', -8n],
+    ['0x10', 16n],
+    ['-0X1f', -31n],
+    ['0b11', 3n],
+    [' 7 ', 7n],
+    ['\t7', 7n],
+  ] as const)
+    t.is(parseOffset(text), offset, text);
+  for (const bad of ['', '-', '+5', '08', '0x', '0b2', '0o17', '1 2', '1e3'])
+    t.throws(() => parseOffset(bad), usage(/no whole number/), bad);
+  t.throws(() => parseOffset('9'.repeat(19)), usage(/too much/));
 });
 
 test('bytes are a number, or k, M and G of it', (t) => {
