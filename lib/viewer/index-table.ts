@@ -34,23 +34,25 @@ export async function readIndex(
     return undefined;
   if (!Number.isInteger(records) || records < 1 || recordSizeBytes > limits.indexRecordBytes)
     return undefined;
-  const first = await firstPacket(data, reader);
+  const first = await packetOf(data, reader, 0);
   if (first === undefined) return undefined;
   const file: StreamFile = {
     path: join(directory, name),
     stream: first.stream,
-    streamInstanceId: first.streamInstanceId,
+    streamInstanceId: first.header.streamInstanceId,
     packets: [],
   };
   let at = 0n;
+  let lastCycles = 0n;
   for (let i = 0; i < records; i++) {
     const start = headerBytes + i * recordSizeBytes;
     const record = format.record.decode(bytes, start, start + format.recordSizeBytes);
     const { packetSizeBits, contentSizeBits, timestampBeginCycles, timestampEndCycles } = record;
     const isWhole = record.offsetBytes === at && packetSizeBits % 8n === 0n && packetSizeBits > 0n;
-    if (!isWhole || contentSizeBits > packetSizeBits || timestampEndCycles < timestampBeginCycles)
-      return undefined;
-    if (record.streamClassId !== first.stream.id || record.streamInstanceId !== first.streamInstanceId)
+    // a wrong time shows by the packet behind it
+    const isInOrder = lastCycles <= timestampBeginCycles && timestampBeginCycles <= timestampEndCycles;
+    if (!isWhole || contentSizeBits > packetSizeBits || !isInOrder) return undefined;
+    if (record.streamClassId !== first.stream.id || record.streamInstanceId !== file.streamInstanceId)
       return undefined;
     file.packets.push({
       file,
@@ -64,13 +66,16 @@ export async function readIndex(
       isOpen: false,
     });
     at += packetSizeBits / 8n;
+    lastCycles = timestampEndCycles;
   }
-  return at === BigInt(dataBytes) ? file : undefined;
+  if (at !== BigInt(dataBytes)) return undefined;
+  const last = await packetOf(data, reader, file.packets.at(-1)?.offsetBytes ?? 0);
+  return last?.header.timestampEndCycles === lastCycles ? file : undefined;
 }
 
-/** The first packet's own word, where its layout has all that an index says, in the same width. */
-async function firstPacket(data: FileHandle, reader: PacketReader) {
-  const { buffer, bytesRead } = await data.read(Buffer.alloc(4096), 0, 4096, 0);
+/** A packet's own word, where its layout has all that an index says, in the same width. */
+async function packetOf(data: FileHandle, reader: PacketReader, offsetBytes: number) {
+  const { buffer, bytesRead } = await data.read(Buffer.alloc(4096), 0, 4096, offsetBytes);
   try {
     const header = reader.packetAt(buffer.subarray(0, bytesRead));
     const stream = reader.trace.streams.get(header.streamClassId);
@@ -82,7 +87,7 @@ async function firstPacket(data: FileHandle, reader: PacketReader) {
       header.eventsDiscarded !== undefined &&
       header.packetSeqNum !== undefined;
     if (stream === undefined || !isWide || !isWhole) return undefined;
-    return { stream, streamInstanceId: header.streamInstanceId };
+    return { stream, header };
   } catch {
     // Reading the packets will say what is wrong.
     return undefined;
