@@ -140,10 +140,9 @@ export function parseSwitch(text: string): boolean | undefined {
   return /^\d+$/.test(text) ? Number(text) > 0 : undefined;
 }
 
-/** A whole number in decimal, octal (leading 0), hexadecimal (0x) or binary (0b). Throws `MR_ERR_USAGE`. */
+/** A whole number in decimal, octal (leading 0) or hexadecimal (0x). Throws `MR_ERR_USAGE`. */
 export function wholeNumber(text: string): bigint {
-  if (!/^(0x[\da-f]+|0b[01]+|0[0-7]*|[1-9]\d*)$/i.test(text))
-    throw usageError(`"${text}" is no whole number`);
+  if (!/^(0x[\da-f]+|0[0-7]*|[1-9]\d*)$/i.test(text)) throw usageError(`"${text}" is no whole number`);
   return BigInt(/^0\d/.test(text) ? `0o${text}` : text);
 }
 

@@ -49,12 +49,14 @@ function setEnd(settings: ViewSettings, bound: ViewSettings['end']): void {
   settings.end = bound;
 }
 
-/** As babeltrace2 reads it: with a sign, and blanks around. */
+/** As babeltrace2 reads it: perhaps in binary (0b), with a sign, and blanks around. */
 export function parseOffset(value: string): bigint {
-  const [, sign, digits = ''] = /^\s*(-?)\s*(\S*)\s*$/.exec(value) ?? [undefined, '', value];
-  const magnitude = wholeNumber(digits);
+  const text = value.trim();
+  const isNegative = text.startsWith('-');
+  const digits = isNegative ? text.slice(1).trimStart() : text;
+  const magnitude = /^0b[01]+$/i.test(digits) ? BigInt(digits) : wholeNumber(digits);
   if (magnitude >= 10n ** 18n) throw usageError(`${digits} is too much`);
-  return sign === '-' ? -magnitude : magnitude;
+  return isNegative ? -magnitude : magnitude;
 }
 
 export const viewOptionTable: readonly Option<ViewSettings>[] = [

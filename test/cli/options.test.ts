@@ -57,12 +57,12 @@ test('switch words are those of LTTng', (t) => {
   for (const bad of ['', 'maybe', '-1', '1.5']) t.is(parseSwitch(bad), undefined, bad);
 });
 
-test('whole numbers are decimal, octal, hexadecimal or binary, and bounded', (t) => {
+test('whole numbers are decimal, octal or hexadecimal, and bounded', (t) => {
   t.is(parseWhole('100', 0, 1000, 'x'), 100);
   t.is(parseWhole('0400', 0, 1000, 'x'), 256);
   t.is(parseWhole('0x100', 0, 1000, 'x'), 256);
   t.is(parseWhole('0', 0, 1000, 'x'), 0);
-  for (const bad of ['', 'abc', '100x', '-1', '1e3', '08', ' 1'])
+  for (const bad of ['', 'abc', '100x', '-1', '1e3', '08', ' 1', '0b11'])
     t.throws(() => parseWhole(bad, 0, 1000, 'x'), usage(/no whole number/), bad);
   t.throws(() => parseWhole('99', 100, 1000, 'descriptors'), usage(/between 100 and 1000 descriptors/));
 });
