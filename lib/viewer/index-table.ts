@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { indexFileHeader, indexFormatOf } from '../ctf/index-file.ts';
 import type { PacketReader } from '../ctf/packet-header.ts';
 import { limits } from '../limits.ts';
-import type { StreamFile } from './packet-table.ts';
+import type { Packet, StreamFile } from './packet-table.ts';
 
 const headerBytes = indexFileHeader.minSizeBytes;
 
@@ -43,14 +43,14 @@ export async function readIndex(
     packets: [],
   };
   let at = 0n;
-  let lastCycles = 0n;
   for (let i = 0; i < records; i++) {
     const start = headerBytes + i * recordSizeBytes;
     const record = format.record.decode(bytes, start, start + format.recordSizeBytes);
     const { packetSizeBits, contentSizeBits, timestampBeginCycles, timestampEndCycles } = record;
     const isWhole = record.offsetBytes === at && packetSizeBits % 8n === 0n && packetSizeBits > 0n;
     // a wrong time shows by the packet behind it
-    const isInOrder = lastCycles <= timestampBeginCycles && timestampBeginCycles <= timestampEndCycles;
+    const endBefore = file.packets.at(-1)?.endCycles ?? 0n;
+    const isInOrder = endBefore <= timestampBeginCycles && timestampBeginCycles <= timestampEndCycles;
     if (!isWhole || contentSizeBits > packetSizeBits || !isInOrder) return undefined;
     if (record.streamClassId !== first.stream.id || record.streamInstanceId !== file.streamInstanceId)
       return undefined;
@@ -66,11 +66,11 @@ export async function readIndex(
       isOpen: false,
     });
     at += packetSizeBits / 8n;
-    lastCycles = timestampEndCycles;
   }
   if (at !== BigInt(dataBytes)) return undefined;
-  const last = await packetOf(data, reader, file.packets.at(-1)?.offsetBytes ?? 0);
-  return last?.header.timestampEndCycles === lastCycles ? file : undefined;
+  const { offsetBytes, endCycles } = file.packets.at(-1) as Packet;
+  const last = offsetBytes === 0 ? first : await packetOf(data, reader, offsetBytes);
+  return last?.header.timestampEndCycles === endCycles ? file : undefined;
 }
 
 /** A packet's own word, where its layout has all that an index says, in the same width. */
