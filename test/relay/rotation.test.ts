@@ -109,6 +109,7 @@ test('clear while started, never rotated: the next chunk takes the place of the 
   await rotate(one, 1n, 1n);
   t.is(await close(one, 0n, 2, 11), session);
   t.false(await exists(one, 0n));
+  await one.relay.made('ust/x/c_0');
   t.deepEqual(one.relay.tree(), {
     [`${session}/ust/x/c_0`]: Buffer.alloc(0),
     [`${session}/ust/x/metadata`]: Buffer.from('m'),
@@ -251,6 +252,7 @@ test('two consumers rotate one session: each rename happens once, the archive co
   for (const { producer, stream } of both) await producer.stored(stream, 0n);
   t.false(await exists(a, 0n));
   t.false(await exists(b, 0n));
+  await relay.made('ust/x/c_0', 'kernel/c_0');
   const files = Object.keys(relay.tree()).map((path) => path.slice(session.length + 1));
   t.deepEqual(files.toSorted(), [
     `${at(10)}-1/kernel/c_0`,
